@@ -1,0 +1,58 @@
+"""The kinds of test that the tree has; tests/README.md says what each is for."""
+
+load("@rules_cc//cc:defs.bzl", "cc_binary", "cc_test")
+
+def torc_unit_test(name, srcs = None, deps = [], size = "small", tags = [], data = [], args = []):
+    """A Criterion suite: tests/unit/MODULE/X_test.c tests MODULE/X.c."""
+    cc_test(
+        name = name,
+        srcs = srcs or [name + ".c"],
+        args = ["-j1", "--short-filename"] + args,
+        data = data,
+        size = size,
+        tags = ["unit"] + tags,
+        deps = deps + ["//base", "//base:criterion"],
+    )
+
+def torc_program_test(name, srcs = None, deps = [], size = "medium", tags = [], data = [], args = []):
+    """A test with a main() of its own: exit 0 passes. For threads, simulation and harnesses."""
+    cc_test(
+        name = name,
+        srcs = srcs or [name + ".c"],
+        args = args,
+        data = data,
+        size = size,
+        tags = tags,
+        deps = deps + ["//base"],
+    )
+
+def torc_fuzz_test(name, srcs = None, corpus = [], deps = []):
+    """LLVMFuzzerTestOneInput in X_fuzz.c. The ordinary build replays the corpus and seeded mutations
+    of it; `bazel build --config=fuzz :NAME_fuzzer` makes the coverage-guided fuzzer."""
+    cc_test(
+        name = name,
+        srcs = srcs or [name + ".c"],
+        args = ["$(locations %s)" % f for f in corpus],
+        data = corpus,
+        size = "small",
+        tags = ["fuzz_replay"],
+        deps = deps + ["//base", "//tests/fuzz:replay_main"],
+    )
+    cc_binary(
+        name = name + "er",
+        srcs = srcs or [name + ".c"],
+        tags = ["manual"],
+        testonly = True,
+        deps = deps + ["//base"],
+    )
+
+def torc_purity_test(name, core):
+    """The archive of a pure core may only refer to the symbols listed in tests/purity/allowed.txt."""
+    native.sh_test(
+        name = name,
+        srcs = ["//tests/purity:check.sh"],
+        args = ["$(location //tests/purity:allowed.txt)", "$(locations %s)" % core],
+        data = [core, "//tests/purity:allowed.txt"],
+        size = "small",
+        tags = ["purity"],
+    )

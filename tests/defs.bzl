@@ -46,13 +46,19 @@ def torc_fuzz_test(name, srcs = None, corpus = [], deps = []):
         deps = deps + ["//base"],
     )
 
-def torc_purity_test(name, core):
-    """The archive of a pure core may only refer to the symbols listed in tests/purity/allowed.txt."""
+def torc_purity_test(name, core, allowed = "//tests/purity:allowed.txt"):
+    """The archive of a pure core refers only to the symbols listed in `allowed` and has no variables."""
+    native.filegroup(
+        name = name + "_archive",
+        testonly = True,
+        srcs = [core],
+        output_group = "archive",
+    )
     native.sh_test(
         name = name,
         srcs = ["//tests/purity:check.sh"],
-        args = ["$(location //tests/purity:allowed.txt)", "$(locations %s)" % core],
-        data = [core, "//tests/purity:allowed.txt"],
+        args = ["$(location %s)" % allowed, "$(locations :%s_archive)" % name],
+        data = [":%s_archive" % name, allowed],
         size = "small",
         tags = ["purity"],
     )

@@ -1,8 +1,8 @@
 /*
  * base/ballot -- a leader's proposal number: (round, node, incarnation), ordered in that order.
  *
- * The incarnation is raised and synced before a process sends anything, so no ballot is ever used by
- * two lives of a process (DESIGN section 4, rule 2). Round 0 is "none": below every real ballot.
+ * The incarnation is raised and synced before a process sends anything, so no ballot is ever used
+ * by two lives of a process (DESIGN section 4, rule 2). Round 0 is "none": below every real ballot.
  */
 #ifndef TORC_BASE_BALLOT_H
 #define TORC_BASE_BALLOT_H

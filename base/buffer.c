@@ -19,7 +19,8 @@ void base_pool_fini(struct base_pool *pool)
 
 bool base_pool_has_room(const struct base_pool *pool, size_t size)
 {
-    return size <= UINT32_MAX && size + sizeof(struct base_buffer) <= pool->bytes_max - pool->bytes_used;
+    return size <= UINT32_MAX &&
+           size + sizeof(struct base_buffer) <= pool->bytes_max - pool->bytes_used;
 }
 
 struct base_buffer *base_buffer_new(struct base_pool *pool, size_t size)

@@ -13,8 +13,8 @@
 
 enum base_log_level { BASE_LOG_DEBUG, BASE_LOG_INFO, BASE_LOG_WARN, BASE_LOG_ERROR };
 
-/* Lines below `level` are dropped; they go to `fd`, which stays the caller's. The default is info to
- * standard error. Called before threads start. */
+/* Lines below `level` are dropped; they go to `fd`, which stays the caller's. The default is info
+ * to standard error. Called before threads start. */
 void base_log_open(enum base_log_level level, int fd);
 /* "debug", "info", "warn", "error" -> level; -1 when it is none of them. */
 int base_log_level_of(const char *name);

@@ -16,7 +16,8 @@ struct base_prng base_prng_seeded(uint64_t seed);
 uint64_t base_prng_next(struct base_prng *prng);
 /* Uniform in [min, max], both included; asserts min <= max; min == max and the full range work. */
 uint64_t base_prng_range(struct base_prng *prng, uint64_t min, uint64_t max);
-/* True with probability numerator/denominator; asserts numerator <= denominator, denominator > 0. */
+/* True with probability numerator/denominator; asserts numerator <= denominator, denominator > 0.
+ */
 bool base_prng_chance(struct base_prng *prng, uint64_t numerator, uint64_t denominator);
 
 #endif /* TORC_BASE_PRNG_H */

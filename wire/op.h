@@ -51,10 +51,16 @@ enum {
     WIRE_ENTRY_HEADER_SIZE = 16,
     WIRE_ANSWER_HEADER_SIZE = 32,
     WIRE_RESULT_HEADER_SIZE = 24,
-    WIRE_OPS_MAX = 4096, /* Operations in one request. */
+    WIRE_KEY_HEADER_SIZE = 10, /* Of one key in the answer to a SCAN: u64 token, u16 size. */
+    WIRE_LIMITS_SIZE = 12,     /* The value of LIMITS: struct wire_limits, its fields in order. */
+    WIRE_OPS_MAX = 4096,       /* Operations in one request. */
 };
 
-/* The names of operations, and whether they may change the state. */
+/*
+ * The names of operations, and whether they may change the state. SCAN, COUNT and CLEAR walk many
+ * keys and are alone in their request. Those by the leader stand only in internal requests.
+ * All CHECKs of a request are judged before any of its operations runs.
+ */
 #define WIRE_OP_LIST(X)                                                                            \
     X(WIRE_OP_GET, 1, false)       /* value, version, expiry */                                    \
     X(WIRE_OP_STAT, 2, false)      /* exists, size, version, expiry */                             \
@@ -106,7 +112,9 @@ enum wire_op_flags {
 };
 
 enum wire_request_flags {
-    WIRE_REQUEST_INTERNAL = 1, /* Made by the group's leader itself: no record, no last time. */
+    WIRE_REQUEST_INTERNAL = 1, /* Made by the group's leader itself: client, number and last time
+                                  are 0, no record, no answer. Whoever takes requests from the
+                                  network refuses it there. */
 };
 
 struct wire_client_id { /* Random, from the operating system, one per router or libtorc handle. */
@@ -184,7 +192,7 @@ struct wire_answer {
 struct wire_limits { /* Replicated with the cluster's map; DESIGN section 5, "Limits". */
     uint32_t key_size_max;   /* 4096 */
     uint32_t value_size_max; /* 8 MiB */
-    uint32_t request_size_max;
+    uint32_t request_size_max; /* Of a request, and of the values and keys in one answer. */
 };
 
 /* ---- Reading ------------------------------------------------------------------------------------ */
@@ -203,6 +211,7 @@ bool wire_op_next(const struct wire_request *request, size_t *cursor, struct wir
 
 /* Whether any operation may change the state (so that it needs an entry). */
 bool wire_request_writes(const struct wire_request *request);
+bool wire_op_writes(enum wire_op_type type);
 
 /* The stamp and the requests of an entry; TORC_MALFORMED. */
 struct wire_entry {
@@ -213,11 +222,17 @@ struct wire_entry {
 enum torc_status wire_entry_read(struct base_bytes bytes, struct wire_entry *ret_entry)
     TORC_MUST_CHECK;
 
+/* Checks one answer at the head of `bytes` in full; `bytes` may go on after it. TORC_MALFORMED. Only
+ * WIRE_DONE has results. The bytes of KEYS are left to wire_key_next. */
 enum torc_status wire_answer_read(struct base_bytes bytes, struct wire_answer *ret_answer)
     TORC_MUST_CHECK;
 /* Walks the results of an answer that wire_answer_read accepted. */
 bool wire_result_next(const struct wire_answer *answer, size_t *cursor,
                       struct wire_result *ret_result);
+/* Walks the keys that a SCAN answered, from *cursor 0: TORC_OK; TORC_NOT_FOUND: the end;
+ * TORC_MALFORMED. */
+enum torc_status wire_key_next(struct base_bytes keys, size_t *cursor, uint64_t *ret_token,
+                               struct base_bytes *ret_key) TORC_MUST_CHECK;
 
 /* ---- Writing: into the caller's memory; each *_size says exactly how much ----------------------- */
 
@@ -237,5 +252,6 @@ size_t wire_answer_begin(uint8_t *at, size_t capacity, enum wire_answer_status s
 size_t wire_result_size(const struct wire_result *result);
 size_t wire_result_write(uint8_t *at, size_t capacity, const struct wire_result *result);
 void wire_answer_end(uint8_t *answer, size_t size, uint16_t result_count);
+size_t wire_key_write(uint8_t *at, size_t capacity, uint64_t token, struct base_bytes key);
 
 #endif /* TORC_WIRE_OP_H */

@@ -36,7 +36,7 @@ struct shard_machine_config {
     uint32_t group;
     uint32_t vnode_bits;       /* Q = 2^vnode_bits. */
     struct wire_limits limits; /* In force until a LIMITS entry replaces them. */
-    uint64_t request_time_max_ms; /* How far ahead of the group's clock a last time may lie. */
+    uint64_t request_time_max_ms; /* How far ahead of the clock a last time may lie. */
     uint64_t records_bytes_max;   /* Bound on request records kept; past it requests are BUSY. */
 };
 
@@ -77,13 +77,17 @@ struct shard_apply {
  * `outcomes`. The caller writes the batch to kv before it shows any outcome, and before it reads;
  * several entries may share one batch. On TORC_BUSY from that write it keeps batch and outcomes and
  * writes again later, applying nothing in between.
- * TORC_OK; TORC_MALFORMED: the entry does not decode: this replica's group stops (never the process);
- * TORC_DAMAGED: the state does not decode: likewise.
+ * TORC_OK.
+ * TORC_MALFORMED: the entry does not decode; machine, batch and outcomes are as before (what earlier
+ * entries left there may be written). This replica's group stops, never the process.
+ * TORC_DAMAGED: the state does not decode: likewise, and machine and batch are good for nothing now
+ * but to be closed and freed, unwritten.
  */
 enum torc_status shard_machine_apply(struct shard_machine *machine, const struct shard_apply *apply,
                                      struct store_batch *batch, struct shard_outcomes *outcomes)
     TORC_MUST_CHECK;
-/* The batch was written: memory of expired records may go. Called once per written batch. */
+/* The batch was written: the state may be read again, and memory beyond a steady load's is given
+ * back. Called once per written batch; reading between an apply and this is asserted not to happen. */
 void shard_machine_applied(struct shard_machine *machine);
 
 /* ---- Answering ---------------------------------------------------------------------------------- */
@@ -101,12 +105,14 @@ enum torc_status shard_machine_read(struct shard_machine *machine,
                                     struct shard_outcomes *outcomes) TORC_MUST_CHECK;
 
 /*
- * What the leader checks before it proposes a request that writes: TORC_OK; TORC_EXISTS: it has a
- * record, whose answer was added to `outcomes` (a retry: do not propose); TORC_BUSY: the records'
- * bound is reached; TORC_INVALID: its last time is too far ahead.
+ * What the leader checks before it proposes a request that writes. `stamp` is the clock that it would
+ * give an entry now (an idle group's own clock lags behind every last time).
+ * TORC_OK; TORC_EXISTS: it has a record, whose answer was added to `outcomes` (a retry: do not
+ * propose); TORC_BUSY: the records' bound is reached; TORC_INVALID: its last time is too far ahead,
+ * or it is an internal request, which only the leader itself makes.
  */
 enum torc_status shard_machine_admit(struct shard_machine *machine,
-                                     const struct wire_request *request,
+                                     const struct wire_request *request, uint64_t stamp,
                                      struct shard_outcomes *outcomes) TORC_MUST_CHECK;
 
 /* ---- Entries that the leader itself makes -------------------------------------------------------- */

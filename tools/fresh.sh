@@ -59,7 +59,7 @@ step() {
     echo "(\$((SECONDS - started)) s)"
 }
 cd
-step git clone --quiet /torc.bundle torc
+step git -c advice.detachedHead=false clone --quiet /torc.bundle torc
 cd torc
 $1
 END
@@ -77,7 +77,7 @@ try_as() {
     else
         enter "$root" bash -euc '
             apt-get -qq update
-            DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends sudo
+            DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install --no-install-recommends sudo
             useradd --create-home --shell /bin/bash newcomer
             echo "newcomer ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/newcomer' >"$log" 2>&1 || return 1
         login=(su --login newcomer --command 'bash /session')
@@ -100,6 +100,7 @@ mkdir -p "$logs"
 work=$(mktemp -d -p /var/tmp torc-fresh.XXXXXX)
 chmod 755 "$work"
 trap 'rm -rf --one-file-system "$work"' EXIT
+commit=$(git rev-parse --short HEAD)
 git bundle create --quiet "$work/torc.bundle" HEAD
 make_root "$work/root.tar"
 
@@ -116,7 +117,7 @@ for name in $who; do
         status=1
     fi
     cat "$logs/$name.log"
-    verdicts+=("fresh as $name, $(git rev-parse --short HEAD): $verdict, $(((SECONDS - started) / 60)) min")
+    verdicts+=("fresh as $name, $commit: $verdict, $(((SECONDS - started) / 60)) min")
     rm -rf --one-file-system "${work:?}/$name"
 done
 printf '%s\n' "${verdicts[@]}"

@@ -1,0 +1,113 @@
+/*
+ * router/command -- the one table of commands. Dispatch, COMMAND and docs/commands.md come from it.
+ */
+#ifndef TORC_ROUTER_COMMAND_H
+#define TORC_ROUTER_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "router/buffer.h"
+
+enum router_command_id {
+    ROUTER_APPEND,
+    ROUTER_CLIENT,
+    ROUTER_CLIENT_GETNAME,
+    ROUTER_CLIENT_ID,
+    ROUTER_CLIENT_SETINFO,
+    ROUTER_CLIENT_SETNAME,
+    ROUTER_COMMAND,
+    ROUTER_COMMAND_COUNT,
+    ROUTER_COMMAND_DOCS,
+    ROUTER_COMMAND_GETKEYS,
+    ROUTER_COMMAND_INFO,
+    ROUTER_COMMAND_LIST,
+    ROUTER_CONFIG,
+    ROUTER_CONFIG_GET,
+    ROUTER_DBSIZE,
+    ROUTER_DECR,
+    ROUTER_DECRBY,
+    ROUTER_DEL,
+    ROUTER_ECHO,
+    ROUTER_EXISTS,
+    ROUTER_EXPIRE,
+    ROUTER_FLUSHALL,
+    ROUTER_FLUSHDB,
+    ROUTER_GET,
+    ROUTER_HELLO,
+    ROUTER_INCR,
+    ROUTER_INCRBY,
+    ROUTER_INFO,
+    ROUTER_MGET,
+    ROUTER_MSET,
+    ROUTER_PERSIST,
+    ROUTER_PEXPIRE,
+    ROUTER_PING,
+    ROUTER_PTTL,
+    ROUTER_QUIT,
+    ROUTER_RESET,
+    ROUTER_SCAN,
+    ROUTER_SELECT,
+    ROUTER_SET,
+    ROUTER_STRLEN,
+    ROUTER_TTL,
+    ROUTER_TYPE,
+    ROUTER_UNLINK,
+    ROUTER_COMMAND_TABLE_SIZE,
+};
+
+enum router_command_flags { /* Redis's names. */
+                            ROUTER_FLAG_WRITE = 1,
+                            ROUTER_FLAG_READONLY = 2,
+                            ROUTER_FLAG_DENYOOM = 4,
+                            ROUTER_FLAG_ADMIN = 8,
+                            ROUTER_FLAG_LOADING = 16,
+                            ROUTER_FLAG_STALE = 32,
+                            ROUTER_FLAG_FAST = 64,
+                            ROUTER_FLAG_NO_AUTH = 128,
+};
+
+/* A row; the words of one subcommand are in its name, "client|id". */
+struct router_command {
+    enum router_command_id id;
+    const char *name;
+    int16_t arity; /* Words, the name included; negative: at least so many. */
+    uint16_t flags;
+    int8_t first_key, last_key, key_step; /* As in COMMAND INFO; 0: no keys; last -1: to the end. */
+    const char *group;
+    const char *since; /* Of Redis, whose behaviour it has. */
+    const char *complexity;
+    const char *usage;   /* What follows the name. */
+    const char *summary; /* One sentence. */
+    const char *differs; /* From Redis, for docs/commands.md; NULL: in nothing. */
+};
+
+const struct router_command *router_command_at(enum router_command_id id);
+/* By name, ASCII case ignored; NULL: none. Names with '|' are not found by this. */
+const struct router_command *router_command_find(struct base_bytes name);
+/* The subcommand of a container; NULL: none of that name. */
+const struct router_command *router_command_find_sub(const struct router_command *container,
+                                                     struct base_bytes name);
+bool router_command_is_container(const struct router_command *command);
+/* Whether `arg_count` words (the name included) fit the arity. */
+bool router_command_arity_fits(const struct router_command *command, size_t arg_count);
+/* How many keys a command of that many words has. */
+size_t router_command_key_count(const struct router_command *command, size_t arg_count);
+
+/*
+ * Finds what the words ask for, down to the subcommand. NULL: nothing, or with the wrong number of
+ * words; then Redis's error, without its line end, was appended to `error` ("ERR unknown ...").
+ */
+const struct router_command *router_command_resolve(const struct base_bytes *args, size_t arg_count,
+                                                    struct router_buffer *error);
+
+/* Answers COMMAND and its subcommands; `command` is what router_command_resolve gave. */
+void router_command_reply(const struct router_command *command, const struct base_bytes *args,
+                          size_t arg_count, unsigned protocol, struct router_buffer *out);
+
+/* The text of docs/commands.md. */
+void router_command_document(struct router_buffer *out);
+
+#endif /* TORC_ROUTER_COMMAND_H */

@@ -146,7 +146,7 @@ run_tier() {
         "$(minutes $((SECONDS - started)))" "$(minutes "$built")"
 }
 
-# The house rules, and the tests of the rules.
+# The house rules, and the tests of the tooling.
 run_checks() {
     local started=$SECONDS passed_before=$passed failed_before=$failed word rule
     tools/check.py >"$work/said" 2>&1 || true
@@ -159,12 +159,15 @@ run_checks() {
         esac
     done <"$work/said"
     ((passed > passed_before)) || fail_one checks "tools/check.py did not run"
-    if tests/tools/check_test.py >"$work/said" 2>&1; then
-        passed=$((passed + $(sed -n 's/^Ran \([0-9]*\) tests.*/\1/p' "$work/said")))
-    else
-        cat "$work/said"
-        fail_one checks tests/tools/check_test.py
-    fi
+    local script
+    for script in tests/tools/*_test.py; do
+        if "$script" >"$work/said" 2>&1; then
+            passed=$((passed + $(sed -n 's/^Ran \([0-9]*\) tests.*/\1/p' "$work/said")))
+        else
+            cat "$work/said"
+            fail_one checks "$script"
+        fi
+    done
     printf '%-10s %5d passed %5d failed %5d skipped   %s\n' checks $((passed - passed_before)) \
         $((failed - failed_before)) "${#skips[@]}" "$(minutes $((SECONDS - started)))"
 }

@@ -62,3 +62,34 @@ def torc_purity_test(name, core, allowed = "//tests/purity:allowed.txt"):
         size = "small",
         tags = ["purity"],
     )
+
+def torc_planted_bugs_test(name, fuzz, core, bugs, corpus, deps):
+    """The replay of X_fuzz.c (`fuzz`: a torc_fuzz_test) finds each bug that is planted in the file
+    `core`. `bugs` are sed scripts by name; one that changes nothing fails the build. The changed
+    file is linked before the sound one, which is in the archives of `deps`."""
+    binaries = []
+    for bug, edit in bugs.items():
+        binary = "%s_%s" % (name, bug)
+        native.genrule(
+            name = binary + "_core",
+            testonly = True,
+            srcs = [core],
+            outs = [binary + "_core.c"],
+            cmd = "sed '%s' $< >$@ && ! cmp -s $< $@" % edit,
+        )
+        cc_binary(
+            name = binary,
+            testonly = True,
+            srcs = [fuzz + ".c", binary + "_core.c"],
+            deps = deps + ["//base", "//tests/fuzz:replay_main"],
+        )
+        binaries.append(binary)
+    native.sh_test(
+        name = name,
+        size = "small",
+        srcs = ["//tests/fuzz:canary_test.sh"],
+        args = ["'$(locations %s)'" % corpus, "$(location :%s)" % fuzz] +
+               ["$(location :%s)" % binary for binary in binaries],
+        data = [corpus, fuzz] + binaries,
+        tags = ["fuzz_replay"],
+    )

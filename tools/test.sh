@@ -132,14 +132,16 @@ run_tier() {
     # What failing tests said; Bazel's own chatter and its summary stay out.
     sed -n '/^=* Test output for/,/^=\{80\}$/p' "$work/said"
 
-    local logs label state
+    local logs label state counted=0 wanted
+    wanted=$(wc -l <"$work/labels")
     logs=$(in_base "$base" info bazel-testlogs 2>/dev/null)
     while read -r label state; do
+        counted=$((counted + 1))
         count_target "$tier" "$label" "$state" "$logs/$(tr : / <<<"${label#//}")/test.log"
     done < <(sed -nE 's/^(\/\/[^ ]+) +(\(cached\) )?(PASSED|FAILED TO BUILD|FAILED|FLAKY|TIMEOUT|NO STATUS|INCOMPLETE).*/\1 \3/p' "$work/said")
-    if ((status != 0 && failed == failed_before)); then
+    if ((counted != wanted || (status != 0 && failed == failed_before))); then
         cat "$work/said"
-        fail_one "$tier" "bazel ended with status $status"
+        fail_one "$tier" "bazel ended with status $status and told of $counted of $wanted tests"
     fi
     printf '%-10s %5d passed %5d failed %5d skipped   %s, %s of it building\n' "$tier" \
         $((passed - passed_before)) $((failed - failed_before)) $((${#skips[@]} - skipped_before)) \

@@ -44,8 +44,8 @@ elif command == "build":
 elif command == "test":
     path = next(a for a in arguments if a.startswith("--target_pattern_file=")).partition("=")[2]
     labels = open(path).read().split()
-    if scenario.get("dies"):
-        sys.exit(37)
+    if "dies" in scenario:
+        sys.exit(scenario["dies"])
     for label in labels:
         test = tests[label]
         folder = os.path.join(logs, label[2:].replace(":", "/"))
@@ -53,7 +53,8 @@ elif command == "test":
         with open(os.path.join(folder, "test.log"), "w") as stream:
             stream.write(test.get("log", ""))
         print(f"{label}     {test.get('state', 'PASSED')} in 0.1s")
-    sys.exit(0 if all(tests[l].get("state", "PASSED").endswith("PASSED") for l in labels) else 3)
+    good = all(tests[l].get("state", "PASSED").endswith("PASSED") for l in labels)
+    sys.exit(scenario.get("status", 0) if good else 3)
 """
 FAKE_DPKG_QUERY = """#!/bin/bash
 for name; do
@@ -111,9 +112,9 @@ class DevTest(unittest.TestCase):
             },
         )
 
-    def last_line(self, tests, status, arguments=("//a:all",), **scenario):
+    def last_line(self, tests, expected, arguments=("//a:all",), **scenario):
         done = self.run_in(["dev", "test", *arguments], {"tests": tests, **scenario})
-        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        self.assertEqual(done.returncode, expected, done.stdout + done.stderr)
         return done.stdout.splitlines()[-1]
 
     def test_cases_and_programs_are_counted_in_each_tier(self):
@@ -139,8 +140,8 @@ class DevTest(unittest.TestCase):
         self.assertEqual(self.last_line(tests, 1), "2 passed, 1 failed")
 
     def test_a_suite_without_tests_fails(self):
-        tests = {"//a:x": {"tags": ["purity"], "log": synthesis(0, 0)}}
-        self.assertEqual(self.last_line(tests, 1), "0 passed, 1 failed")
+        tests = {"//a:x": {"tags": ["purity"], "log": synthesis(0, 0)}, "//a:y": {"tags": ["process"]}}
+        self.assertEqual(self.last_line(tests, 1), "1 passed, 1 failed")
 
     def test_an_old_log_does_not_pass_for_a_test_that_was_not_built(self):
         tests = {"//a:x": {"tags": ["purity"], "state": "FAILED TO BUILD", "log": synthesis(4, 4)}}
@@ -153,7 +154,12 @@ class DevTest(unittest.TestCase):
 
     def test_a_bazel_that_dies_without_a_word_fails(self):
         tests = {"//a:x": {"tags": ["process"]}}
-        self.assertEqual(self.last_line(tests, 1, dies=True), "0 passed, 1 failed")
+        self.assertEqual(self.last_line(tests, 1, (), dies=37), "3 passed, 1 failed")
+        self.assertEqual(self.last_line(tests, 1, (), dies=0), "3 passed, 1 failed")
+
+    def test_a_bazel_that_fails_although_all_tests_pass_fails(self):
+        tests = {"//a:x": {"tags": ["process"]}}
+        self.assertEqual(self.last_line(tests, 1, status=1), "1 passed, 1 failed")
 
     def test_a_build_that_fails_fails(self):
         tests = {"//a:x": {"tags": ["process"]}}

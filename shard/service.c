@@ -1,0 +1,643 @@
+#include "shard/service.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hlc.h"
+#include "shard/pending.h"
+
+enum {
+    SERVICE_REMOVAL_SIZE_MAX = 64 * 1024,
+    SERVICE_READ_NONE = UINT32_MAX,
+};
+
+/* The reads of one message, waiting for the consensus read that covers them. */
+struct service_reads {
+    struct base_buffer *requests; /* NULL: the slot is free. */
+    uint64_t route;
+    uint32_t generation; /* Tells uses of the slot apart: consensus echoes it in the read's id. */
+    uint32_t next_free;
+    bool again; /* Not under way: to be begun again from the start. */
+};
+
+struct service_route {
+    uint64_t route;
+    uint64_t sequence; /* Highest request sequence that came from it. */
+};
+
+struct shard_service {
+    const struct base_allocator *allocator;
+    struct base_pool *pool;
+    const struct shard_birth *birth;
+    struct shard_service_config config;
+    struct shard_machine *machine;
+    struct shard_group *group;
+
+    struct shard_pending *pending;
+    struct shard_outcomes *outcomes; /* Of applied entries, shown when their batch is written. */
+    struct shard_outcomes *answers;  /* Of records and reads, shown at once. */
+
+    struct service_reads *reads;
+    uint32_t reads_free, reads_again;
+
+    struct service_route routes[SHARD_SERVICE_ROUTES_MAX];
+    uint32_t route_count, route_next;
+
+    bool leading;
+    struct base_ballot ballot; /* Under which it leads. */
+    struct shard_stamp stamp;
+    bool tick_wanted;
+    uint64_t own_slot; /* Of the last entry that the leader made by itself. */
+
+    /* Scratch of one REQUEST message, kept. */
+    struct base_bytes *writes, *read_requests;
+    size_t writes_capacity, read_requests_capacity;
+};
+
+/* ---- Lifecycle
+ * ------------------------------------------------------------------------------------ */
+
+enum torc_status shard_service_new(const struct shard_service_config *config,
+                                   const struct shard_birth *birth, struct store_kv *kv,
+                                   struct base_pool *pool, const struct base_allocator *allocator,
+                                   struct shard_service **ret_service)
+{
+    struct shard_machine *machine;
+    enum torc_status status = shard_machine_open(&config->machine, kv, allocator, &machine);
+    if (status != TORC_OK)
+        return status;
+    struct shard_service *service = base_alloc_zero(allocator, sizeof(*service));
+    service->allocator = allocator;
+    service->pool = pool;
+    service->birth = birth;
+    service->config = *config;
+    service->machine = machine;
+    service->pending = shard_pending_new(allocator, config->pending_max);
+    service->outcomes = shard_outcomes_new(allocator);
+    service->answers = shard_outcomes_new(allocator);
+    service->reads = base_alloc_zero(allocator, config->read_batches_max * sizeof(*service->reads));
+    for (uint32_t i = 0; i < config->read_batches_max; i++)
+        service->reads[i].next_free = i + 1 < config->read_batches_max ? i + 1 : SERVICE_READ_NONE;
+    *ret_service = service;
+    return TORC_OK;
+}
+
+void shard_service_free(struct shard_service *service)
+{
+    if (service == NULL)
+        return;
+    const struct base_allocator *allocator = service->allocator;
+    for (uint32_t i = 0; i < service->config.read_batches_max; i++)
+        base_buffer_unref(service->reads[i].requests);
+    base_free(allocator, service->reads,
+              service->config.read_batches_max * sizeof(*service->reads));
+    base_array_free(allocator, service->writes, &service->writes_capacity,
+                    sizeof(*service->writes));
+    base_array_free(allocator, service->read_requests, &service->read_requests_capacity,
+                    sizeof(*service->read_requests));
+    shard_outcomes_free(service->outcomes);
+    shard_outcomes_free(service->answers);
+    shard_pending_free(service->pending);
+    shard_machine_close(service->machine);
+    base_free(allocator, service, sizeof(*service));
+}
+
+void shard_service_attach(struct shard_service *service, struct shard_group *group)
+{
+    TORC_ASSERT(service->group == NULL);
+    service->group = group;
+}
+
+/* ---- Small helpers
+ * -------------------------------------------------------------------------------- */
+
+static uint64_t machine_clock(const struct shard_service *service)
+{
+    struct shard_machine_info info;
+    shard_machine_info(service->machine, &info);
+    return info.clock;
+}
+
+static uint64_t median_ms(const struct shard_service *service, const struct shard_clocks *clocks,
+                          uint64_t now_ms)
+{
+    uint32_t voters[CONSENSUS_MEMBERS_MAX];
+    uint32_t count = shard_group_voters(service->group, voters);
+    return shard_clocks_median(clocks, voters, count, now_ms);
+}
+
+static uint64_t next_stamp(struct shard_service *service, const struct shard_clocks *clocks,
+                           uint64_t now_ms)
+{
+    return shard_stamp_next(&service->stamp, machine_clock(service),
+                            median_ms(service, clocks, now_ms), now_ms);
+}
+
+static void answer_status(struct shard_service *service, struct shard_turn *turn, uint64_t route,
+                          enum wire_answer_status status, uint64_t number, uint64_t detail)
+{
+    shard_replies_add_status(&turn->replies, turn->allocator, route, shard_group_id(service->group),
+                             status, number, machine_clock(service), detail);
+}
+
+/* Sends what stands in `answers` to one requester. */
+static void show_answers(struct shard_service *service, struct shard_turn *turn, uint64_t route)
+{
+    size_t cursor = 0;
+    struct shard_outcome outcome;
+    while (shard_outcomes_next(service->answers, &cursor, &outcome)) {
+        shard_replies_add(&turn->replies, turn->allocator, route, shard_group_id(service->group),
+                          outcome.answer);
+    }
+    shard_outcomes_clear(service->answers);
+}
+
+static void note_sequence(struct shard_service *service, uint64_t route, uint64_t sequence)
+{
+    for (uint32_t i = 0; i < service->route_count; i++) {
+        if (service->routes[i].route == route) {
+            if (service->routes[i].sequence < sequence)
+                service->routes[i].sequence = sequence;
+            return;
+        }
+    }
+    /* Past the bound the longest known gives way; should it still live, its next message brings it
+     * back. */
+    uint32_t at = service->route_next;
+    service->route_next = (at + 1) % SHARD_SERVICE_ROUTES_MAX;
+    if (service->route_count < SHARD_SERVICE_ROUTES_MAX)
+        service->route_count++;
+    service->routes[at] = (struct service_route){.route = route, .sequence = sequence};
+}
+
+uint64_t shard_service_credit(const struct shard_service *service, uint64_t route)
+{
+    uint64_t room = service->config.pending_max - shard_pending_count(service->pending);
+    if (room > service->config.credit)
+        room = service->config.credit;
+    for (uint32_t i = 0; i < service->route_count; i++) {
+        if (service->routes[i].route == route)
+            return service->routes[i].sequence + room;
+    }
+    return room;
+}
+
+uint32_t shard_service_leader_node(const struct shard_service *service)
+{
+    struct consensus_info info;
+    shard_group_info(service->group, &info);
+    return shard_group_node_of(service->group, info.leader);
+}
+
+/* ---- Writes
+ * --------------------------------------------------------------------------------------- */
+
+/* One entry of all the writes of a message. TORC_FULL: no room in the pool or the window. */
+static enum torc_status propose_writes(struct shard_service *service, size_t count, uint64_t stamp,
+                                       struct shard_turn *turn)
+{
+    size_t size = WIRE_ENTRY_HEADER_SIZE;
+    for (size_t i = 0; i < count; i++)
+        size += service->writes[i].size;
+    struct base_buffer *entry = base_buffer_new(service->pool, size);
+    if (entry == NULL)
+        return TORC_FULL;
+    size_t at = wire_entry_begin(entry->data, size, stamp, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(entry->data + at, service->writes[i].data, service->writes[i].size);
+        at += service->writes[i].size;
+    }
+    TORC_ASSERT(at == size);
+    enum torc_status status = shard_group_propose(service->group, entry, turn->now_ms);
+    base_buffer_unref(entry);
+    return status;
+}
+
+/* The writes were not proposed: nothing happened, and the answer says so. */
+static void refuse_writes(struct shard_service *service, size_t count, enum torc_status why,
+                          struct shard_turn *turn)
+{
+    enum wire_answer_status status = why == TORC_FULL ? WIRE_BUSY : WIRE_NOT_LEADER;
+    uint64_t detail = why == TORC_FULL ? 0 : shard_service_leader_node(service);
+    for (size_t i = 0; i < count; i++) {
+        struct wire_request request;
+        uint64_t route;
+        enum torc_status read =
+            wire_request_read(service->writes[i], &service->config.machine.limits, &request);
+        TORC_ASSERT(read == TORC_OK);
+        if (shard_pending_take(service->pending, request.client, request.number, &route))
+            answer_status(service, turn, route, status, request.number, detail);
+    }
+}
+
+/* Takes one request that writes; true: it goes into the message's entry. */
+static bool admit_write(struct shard_service *service, const struct wire_request *request,
+                        uint64_t route, uint64_t stamp, struct shard_turn *turn)
+{
+    if (shard_pending_redirect(service->pending, request->client, request->number, route))
+        return false;
+    enum torc_status status =
+        shard_machine_admit(service->machine, request, stamp, service->answers);
+    if (status == TORC_EXISTS) {
+        show_answers(service, turn, route);
+        return false;
+    }
+    if (status == TORC_INVALID) {
+        answer_status(service, turn, route, WIRE_REFUSED, request->number, TORC_INVALID);
+        return false;
+    }
+    if (status != TORC_OK || shard_pending_is_full(service->pending)) {
+        answer_status(service, turn, route, WIRE_BUSY, request->number, 0);
+        return false;
+    }
+    shard_pending_add(service->pending, request->client, request->number, route);
+    return true;
+}
+
+/* ---- Reads
+ * ---------------------------------------------------------------------------------------- */
+
+static uint64_t read_id(const struct shard_service *service, uint32_t slot)
+{
+    return (uint64_t)service->reads[slot].generation << 32 | slot;
+}
+
+static void free_reads(struct shard_service *service, uint32_t slot)
+{
+    struct service_reads *reads = &service->reads[slot];
+    TORC_ASSERT(!reads->again);
+    base_buffer_unref(reads->requests);
+    reads->requests = NULL;
+    reads->generation++;
+    reads->next_free = service->reads_free;
+    service->reads_free = slot;
+}
+
+/* Answers every read of a message with one status, and forgets them. */
+static void refuse_reads(struct shard_service *service, uint32_t slot,
+                         enum wire_answer_status status, uint64_t detail, struct shard_turn *turn)
+{
+    struct base_bytes rest = base_buffer_bytes(service->reads[slot].requests);
+    while (rest.size > 0) {
+        struct wire_request request;
+        enum torc_status read = wire_request_read(rest, &service->config.machine.limits, &request);
+        TORC_ASSERT(read == TORC_OK);
+        answer_status(service, turn, service->reads[slot].route, status, request.number, detail);
+        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+    }
+    free_reads(service, slot);
+}
+
+static void begin_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn)
+{
+    enum torc_status status = shard_group_read(service->group, read_id(service, slot),
+                                               CONSENSUS_READ_QUORUM, turn->now_ms);
+    if (status == TORC_FULL)
+        refuse_reads(service, slot, WIRE_BUSY, 0, turn);
+    else if (status != TORC_OK)
+        refuse_reads(service, slot, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
+}
+
+static void take_reads(struct shard_service *service, size_t count, uint64_t route,
+                       struct shard_turn *turn)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < count; i++)
+        size += service->read_requests[i].size;
+    uint32_t slot = service->reads_free;
+    struct base_buffer *requests =
+        slot == SERVICE_READ_NONE ? NULL : base_buffer_new(service->pool, size);
+    if (requests == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            struct wire_request request;
+            enum torc_status read = wire_request_read(service->read_requests[i],
+                                                      &service->config.machine.limits, &request);
+            TORC_ASSERT(read == TORC_OK);
+            answer_status(service, turn, route, WIRE_BUSY, request.number, 0);
+        }
+        return;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(requests->data + at, service->read_requests[i].data, service->read_requests[i].size);
+        at += service->read_requests[i].size;
+    }
+    service->reads_free = service->reads[slot].next_free;
+    service->reads[slot].requests = requests;
+    service->reads[slot].route = route;
+    begin_reads(service, slot, turn);
+}
+
+static void read_again(struct shard_service *service, uint32_t slot)
+{
+    service->reads[slot].again = true;
+    service->reads_again++;
+}
+
+/* Evaluates all reads of a message on the state as it is now, or none of them. */
+static void evaluate_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn)
+{
+    struct base_bytes rest = base_buffer_bytes(service->reads[slot].requests);
+    while (rest.size > 0) {
+        struct wire_request request;
+        enum torc_status status =
+            wire_request_read(rest, &service->config.machine.limits, &request);
+        TORC_ASSERT(status == TORC_OK);
+        status =
+            shard_machine_read(service->machine, &request, service->stamp.last, service->answers);
+        if (status != TORC_OK) {
+            shard_outcomes_clear(service->answers);
+            if (status == TORC_STALE) {
+                service->tick_wanted = true;
+                read_again(service, slot);
+            } else {
+                refuse_reads(service, slot, WIRE_REFUSED, (uint64_t)status, turn);
+            }
+            return;
+        }
+        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+    }
+    show_answers(service, turn, service->reads[slot].route);
+    free_reads(service, slot);
+}
+
+static void on_read(void *state, const struct consensus_read *read, struct shard_turn *turn)
+{
+    struct shard_service *service = state;
+    uint32_t slot = (uint32_t)read->id;
+    TORC_ASSERT(slot < service->config.read_batches_max);
+    if (service->reads[slot].requests == NULL || read_id(service, slot) != read->id)
+        return;
+    if (read->status != TORC_OK)
+        refuse_reads(service, slot, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
+    else if (shard_group_is_stalled(service->group))
+        read_again(service, slot); /* What is applied is not written yet: there is no one state. */
+    else
+        evaluate_reads(service, slot, turn);
+}
+
+/* ---- Requests
+ * ------------------------------------------------------------------------------------- */
+
+/* The number of a request that could not be read, if its head is there: so that it gets an answer.
+ */
+static void refuse_unreadable(struct shard_service *service, struct base_bytes rest, uint64_t route,
+                              enum torc_status why, struct shard_turn *turn)
+{
+    if (rest.size >= WIRE_REQUEST_HEADER_SIZE)
+        answer_status(service, turn, route, WIRE_REFUSED, base_get_le64(rest.data + 24),
+                      (uint64_t)why);
+}
+
+static void sort_request(struct shard_service *service, const struct wire_request *request,
+                         const struct shard_request_batch *batch, uint64_t stamp,
+                         size_t *write_count, size_t *read_count, struct shard_turn *turn)
+{
+    if (!wire_request_writes(request)) {
+        service->read_requests = base_array_reserve(
+            service->allocator, service->read_requests, &service->read_requests_capacity,
+            *read_count + 1, sizeof(*service->read_requests));
+        service->read_requests[(*read_count)++] = request->encoded;
+    } else if (admit_write(service, request, batch->route, stamp, turn)) {
+        service->writes =
+            base_array_reserve(service->allocator, service->writes, &service->writes_capacity,
+                               *write_count + 1, sizeof(*service->writes));
+        service->writes[(*write_count)++] = request->encoded;
+    }
+}
+
+void shard_service_request(struct shard_service *service, const struct shard_request_batch *batch,
+                           const struct shard_clocks *clocks, struct shard_turn *turn)
+{
+    if (batch->request_count > 0)
+        note_sequence(service, batch->route, batch->sequence + batch->request_count - 1);
+    struct consensus_info info;
+    shard_group_info(service->group, &info);
+    bool leads = info.role == CONSENSUS_LEADER && shard_group_trouble(service->group) == TORC_OK;
+    uint64_t stamp = leads ? next_stamp(service, clocks, turn->now_ms) : 0;
+    struct base_bytes rest = batch->requests;
+    size_t write_count = 0, read_count = 0;
+    for (uint32_t i = 0; i < batch->request_count; i++) {
+        struct wire_request request;
+        enum torc_status status =
+            wire_request_read(rest, &service->config.machine.limits, &request);
+        if (status != TORC_OK) {
+            refuse_unreadable(service, rest, batch->route, status, turn);
+            break;
+        }
+        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+        if (leads)
+            sort_request(service, &request, batch, stamp, &write_count, &read_count, turn);
+        else
+            answer_status(service, turn, batch->route, WIRE_NOT_LEADER, request.number,
+                          shard_service_leader_node(service));
+    }
+    if (read_count > 0)
+        take_reads(service, read_count, batch->route, turn);
+    if (write_count > 0) {
+        enum torc_status status = propose_writes(service, write_count, stamp, turn);
+        if (status != TORC_OK)
+            refuse_writes(service, write_count, status, turn);
+    }
+}
+
+/* ---- The state of the group
+ * ------------------------------------------------------------------------ */
+
+static enum torc_status on_apply(void *state, const struct shard_apply *apply,
+                                 struct store_batch *batch)
+{
+    struct shard_service *service = state;
+    return shard_machine_apply(service->machine, apply, batch, service->outcomes);
+}
+
+static void on_applied(void *state, struct shard_turn *turn)
+{
+    struct shard_service *service = state;
+    shard_machine_applied(service->machine);
+    size_t cursor = 0;
+    struct shard_outcome outcome;
+    while (shard_outcomes_next(service->outcomes, &cursor, &outcome)) {
+        uint64_t route;
+        if (shard_pending_take(service->pending, outcome.client, outcome.number, &route))
+            shard_replies_add(&turn->replies, turn->allocator, route,
+                              shard_group_id(service->group), outcome.answer);
+    }
+    shard_outcomes_clear(service->outcomes);
+}
+
+const struct shard_state_type shard_service_state = {
+    .apply = on_apply, .applied = on_applied, .read = on_read};
+
+/* ---- Leading
+ * -------------------------------------------------------------------------------------- */
+
+static void stop_leading(struct shard_service *service, struct shard_turn *turn)
+{
+    uint64_t number, route;
+    while (shard_pending_take_oldest(service->pending, &number, &route))
+        answer_status(service, turn, route, WIRE_NO_ANSWER, number, 0);
+    for (uint32_t i = 0; i < service->config.read_batches_max && service->reads_again > 0; i++) {
+        if (service->reads[i].requests == NULL || !service->reads[i].again)
+            continue;
+        service->reads[i].again = false;
+        service->reads_again--;
+        refuse_reads(service, i, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
+    }
+    service->tick_wanted = false;
+    service->leading = false;
+}
+
+/* Has an entry with one request of the leader's own chosen. False: not now. */
+static bool propose_own(struct shard_service *service, const uint8_t *request, size_t size,
+                        uint64_t stamp, struct shard_turn *turn)
+{
+    struct base_buffer *entry = base_buffer_new(service->pool, WIRE_ENTRY_HEADER_SIZE + size);
+    if (entry == NULL)
+        return false;
+    size_t at = wire_entry_begin(entry->data, entry->size, stamp, 1 /* request */);
+    memcpy(entry->data + at, request, size);
+    enum torc_status status = shard_group_propose(service->group, entry, turn->now_ms);
+    base_buffer_unref(entry);
+    if (status != TORC_OK)
+        return false;
+    struct consensus_info info;
+    shard_group_info(service->group, &info);
+    service->own_slot = info.last;
+    return true;
+}
+
+static bool propose_genesis(struct shard_service *service, uint64_t stamp, struct shard_turn *turn)
+{
+    uint32_t count = service->birth->vnode_count;
+    size_t vnodes_size = (count + 1) * sizeof(struct shard_vnode);
+    struct shard_vnode *vnodes = base_alloc(service->allocator, vnodes_size);
+    for (uint32_t i = 0; i < count; i++)
+        vnodes[i] = (struct shard_vnode){.vnode = service->birth->vnodes[i], .epoch = 1};
+    size_t size = shard_genesis_size(count);
+    uint8_t *request = base_alloc(service->allocator, size);
+    size_t written = shard_genesis_write(vnodes, count, request, size);
+    TORC_ASSERT(written == size);
+    bool proposed = propose_own(service, request, size, stamp, turn);
+    base_free(service->allocator, request, size);
+    base_free(service->allocator, vnodes, vnodes_size);
+    return proposed;
+}
+
+static bool propose_tick(struct shard_service *service, uint64_t stamp, struct shard_turn *turn)
+{
+    uint8_t request[256];
+    size_t size = shard_tick_write(request, sizeof(request));
+    return propose_own(service, request, size, stamp, turn);
+}
+
+static bool propose_removal(struct shard_service *service, uint64_t stamp, struct shard_turn *turn)
+{
+    uint8_t *request = base_alloc(service->allocator, SERVICE_REMOVAL_SIZE_MAX);
+    size_t size = shard_removal_write(service->machine, SHARD_SERVICE_REMOVAL_KEYS_MAX, request,
+                                      SERVICE_REMOVAL_SIZE_MAX);
+    bool proposed = size > 0 && propose_own(service, request, size, stamp, turn);
+    base_free(service->allocator, request, SERVICE_REMOVAL_SIZE_MAX);
+    return proposed;
+}
+
+/* What the leader has to have chosen by itself, one entry at a time. */
+static void propose_own_work(struct shard_service *service, const struct shard_clocks *clocks,
+                             struct shard_turn *turn)
+{
+    struct shard_machine_info machine;
+    shard_machine_info(service->machine, &machine);
+    if (machine.applied < service->own_slot)
+        return;
+    uint64_t stamp = next_stamp(service, clocks, turn->now_ms);
+    uint64_t stamp_ms = base_hlc_to_ms(stamp);
+    if (!machine.genesis) {
+        propose_genesis(service, stamp, turn);
+        return;
+    }
+    bool expired = machine.next_expiry_ms != 0 && machine.next_expiry_ms <= stamp_ms;
+    bool clock_behind = base_hlc_to_ms(machine.clock) < machine.next_expiry_ms;
+    if (service->tick_wanted || (expired && clock_behind)) {
+        if (propose_tick(service, stamp, turn))
+            service->tick_wanted = false;
+    } else if (expired) {
+        propose_removal(service, stamp, turn);
+    }
+}
+
+/* Reads that met an expired key, or a stalled state, begin again from the start. */
+static void begin_reads_again(struct shard_service *service, struct shard_turn *turn)
+{
+    struct shard_machine_info machine;
+    shard_machine_info(service->machine, &machine);
+    if (service->tick_wanted || machine.applied < service->own_slot ||
+        shard_group_is_stalled(service->group))
+        return;
+    for (uint32_t i = 0; i < service->config.read_batches_max && service->reads_again > 0; i++) {
+        if (service->reads[i].requests == NULL || !service->reads[i].again)
+            continue;
+        service->reads[i].again = false;
+        service->reads_again--;
+        begin_reads(service, i, turn);
+    }
+}
+
+void shard_service_lead(struct shard_service *service, const struct shard_clocks *clocks,
+                        struct shard_turn *turn)
+{
+    struct consensus_info info;
+    shard_group_info(service->group, &info);
+    bool leads = info.role == CONSENSUS_LEADER && shard_group_trouble(service->group) == TORC_OK;
+    if (service->leading && (!leads || !base_ballot_equal(info.ballot, service->ballot)))
+        stop_leading(service, turn);
+    if (!leads)
+        return;
+    if (!service->leading) {
+        service->leading = true;
+        service->ballot = info.ballot;
+        service->own_slot = 0;
+        service->stamp = (struct shard_stamp){0};
+    }
+    if (!info.serving || info.transferring)
+        return;
+    propose_own_work(service, clocks, turn);
+    if (service->reads_again > 0)
+        begin_reads_again(service, turn);
+}
+
+bool shard_service_has_work(const struct shard_service *service)
+{
+    struct shard_machine_info machine;
+    shard_machine_info(service->machine, &machine);
+    return service->leading && service->reads_again > 0 && machine.applied >= service->own_slot &&
+           !shard_group_is_stalled(service->group);
+}
+
+uint64_t shard_service_wake_at(const struct shard_service *service,
+                               const struct shard_clocks *clocks, uint64_t now_ms)
+{
+    struct shard_machine_info machine;
+    shard_machine_info(service->machine, &machine);
+    if (!service->leading || machine.next_expiry_ms == 0 || machine.applied < service->own_slot)
+        return UINT64_MAX;
+    uint64_t clock_ms = median_ms(service, clocks, now_ms);
+    return machine.next_expiry_ms <= clock_ms ? now_ms + 1
+                                              : now_ms + (machine.next_expiry_ms - clock_ms);
+}
+
+const struct shard_machine *shard_service_machine(const struct shard_service *service)
+{
+    return service->machine;
+}
+
+uint64_t shard_service_flushed(struct shard_service *service)
+{
+    return shard_machine_flushed(service->machine);
+}
+
+void shard_service_check(const struct shard_service *service)
+{
+    shard_machine_check(service->machine);
+    shard_group_check(service->group);
+    TORC_ASSERT(shard_pending_count(service->pending) <= service->config.pending_max);
+}

@@ -149,7 +149,7 @@ def rule_dead_files(tree):
         quoted = re.findall(r'"([^"\n]*)"', build)
         by_macro = name.endswith(("_test.c", "_fuzz.c")) and name[:-2] in quoted
         if not by_macro and not any(fnmatch.fnmatchcase(name, one) for one in quoted):
-            yield f"{path}:1: not named in {folder}/BUILD"
+            yield f"{path}:1: not named in {folder or '.'}/BUILD"
 
 
 def rule_machine_paths(tree):

@@ -128,10 +128,10 @@ size_t shard_genesis_write(const struct shard_vnode *vnodes, uint32_t vnode_coun
                            size_t capacity);
 size_t shard_tick_write(uint8_t *at, size_t capacity);
 /* Looks up to `keys_max` keys in the expiry index that have expired by the group's clock, and writes
- * the internal request that removes them; returns 0 when there is none, or when what was found does
- * not fit `capacity` in a batch of at least one. */
-size_t shard_removal_write(struct shard_machine *machine, uint32_t keys_max, uint8_t *at,
-                           size_t capacity);
+ * the internal request that removes them: as many as fit. TORC_OK: *ret_size is 0 when there is none,
+ * or when not even one fits; TORC_DAMAGED: the state does not decode. */
+enum torc_status shard_removal_write(struct shard_machine *machine, uint32_t keys_max, uint8_t *at,
+                                     size_t capacity, size_t *ret_size) TORC_MUST_CHECK;
 
 /* ---- Looking ------------------------------------------------------------------------------------ */
 

@@ -379,9 +379,10 @@ enum torc_status wire_key_next(struct base_bytes keys, size_t *cursor, uint64_t 
 /* ---- Writing ------------------------------------------------------------------------------------
  */
 
+/* Bytes that stand in their place already are left there. */
 static void bytes_write(uint8_t *at, struct base_bytes bytes)
 {
-    if (bytes.size > 0)
+    if (bytes.size > 0 && bytes.data != at)
         memcpy(at, bytes.data, bytes.size);
 }
 

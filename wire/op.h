@@ -241,6 +241,7 @@ size_t wire_op_size(const struct wire_op *op);
  * and size. Each returns the bytes used, and TORC_ASSERTs that capacity suffices. */
 size_t wire_request_begin(uint8_t *at, size_t capacity, struct wire_client_id client,
                           uint64_t number, uint64_t last_time, uint8_t flags);
+/* A key or value that was built in its very place is not copied. */
 size_t wire_op_write(uint8_t *at, size_t capacity, const struct wire_op *op);
 void wire_request_end(uint8_t *request, size_t size, uint16_t op_count);
 /* A retry or a late copy keeps its bytes; only the last time may be set before the first send. */

@@ -22,7 +22,7 @@ enum store_record_kind {
     STORE_RECORD_LEARNED = 4, /* `payload` was learned as chosen in `slot`. */
     STORE_RECORD_MARK = 5,    /* Every slot up to `slot` is known chosen. No payload. */
     STORE_RECORD_DROP = 6, /* The replica is gone: its earlier records count no more. No payload. */
-    STORE_RECORD_DAMAGE = 7, /* Written by the log itself: the record of `slot` (0: of the replica)
+    STORE_RECORD_DAMAGE = 7, /* Written by the log itself: the record of `slot` (0: the REPLICA one)
                                 stood here and its payload is rotten. Never appended by a caller. */
 };
 

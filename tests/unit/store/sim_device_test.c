@@ -1,0 +1,167 @@
+#include "store/sim_device.h"
+
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "tests/lib/counting.h"
+
+enum { SECTOR = 256, SEGMENT = 8 * SECTOR };
+
+static struct counting counting;
+static struct store_sim_device *sim;
+static struct store_device device;
+
+static void set_up(void)
+{
+    const struct store_sim_config config = {.sector_size = SECTOR, .capacity_max = 4 * SEGMENT};
+    bool done = false;
+    sim = store_sim_device_new(&config, counting_init(&counting));
+    device = store_sim_device_of(sim);
+    cr_assert_eq(device.prepare(sim, 1, SEGMENT, &done), TORC_OK);
+    cr_assert(done);
+}
+
+static void tear_down(void)
+{
+    store_sim_device_free(sim);
+    counting_fini(&counting);
+}
+
+static void write_sectors(uint64_t first, size_t count, uint8_t value)
+{
+    uint8_t bytes[SEGMENT];
+    memset(bytes, value, sizeof bytes);
+    cr_assert_eq(device.write(sim, 1, first * SECTOR, bytes, count * SECTOR), TORC_OK);
+}
+
+static uint8_t byte_at(struct store_sim_device *from, uint64_t segment, uint64_t offset)
+{
+    uint8_t byte;
+    struct store_device reader = store_sim_device_of(from);
+    cr_assert_eq(reader.read(from, segment, offset, &byte, 1), TORC_OK);
+    return byte;
+}
+
+static enum store_sim_fate lost(void *context)
+{
+    (void)context;
+    return STORE_SIM_LOST;
+}
+
+static enum store_sim_fate torn(void *context)
+{
+    (void)context;
+    return STORE_SIM_TORN;
+}
+
+static enum store_sim_fate every_other(void *context)
+{
+    unsigned *asked = context;
+    return (*asked)++ % 2 == 0 ? STORE_SIM_KEPT : STORE_SIM_LOST;
+}
+
+/* What was not synced is read until the power goes, and after a process crash; then it is gone. */
+Test(sim_device, unsynced_bytes_outlive_a_process_but_not_the_power, .init = set_up,
+     .fini = tear_down)
+{
+    write_sectors(0, 1, 7);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    write_sectors(0, 2, 9);
+    store_sim_device_process_crash(sim);
+    cr_assert_eq(byte_at(sim, 1, 0), 9);
+    cr_assert_eq(store_sim_device_pending(sim), 2);
+    store_sim_device_power_loss(sim, lost, NULL);
+    cr_assert_eq(byte_at(sim, 1, 0), 7);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 0);
+}
+
+/* Each sector has a fate of its own; a torn one is half new. */
+Test(sim_device, sectors_land_one_by_one, .init = set_up, .fini = tear_down)
+{
+    unsigned asked = 0;
+    write_sectors(0, 4, 5);
+    store_sim_device_power_loss(sim, every_other, &asked);
+    cr_assert_eq(asked, 4);
+    cr_assert_eq(byte_at(sim, 1, 0), 5);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 0);
+    cr_assert_eq(byte_at(sim, 1, 2 * SECTOR), 5);
+    write_sectors(1, 1, 6);
+    store_sim_device_power_loss(sim, torn, NULL);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 6);
+    cr_assert_eq(byte_at(sim, 1, 2 * SECTOR - 1), 0);
+}
+
+/* A name changes for good only with the directory's sync; the content does not follow the name. */
+Test(sim_device, names_wait_for_the_directory, .init = set_up, .fini = tear_down)
+{
+    uint64_t segment;
+    uint64_t size;
+    write_sectors(0, 1, 5);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    cr_assert_eq(device.rename(sim, 1, 4), TORC_OK);
+    cr_assert_eq(byte_at(sim, 4, 0), 5);
+    store_sim_device_power_loss(sim, lost, NULL);
+    cr_assert_eq(byte_at(sim, 1, 0), 5);
+    cr_assert_eq(device.rename(sim, 1, 4), TORC_OK);
+    cr_assert_eq(device.sync_directory(sim), TORC_OK);
+    cr_assert_eq(device.remove(sim, 4), TORC_OK);
+    cr_assert_eq(device.next(sim, 0, &segment, &size), TORC_NOT_FOUND);
+    store_sim_device_power_loss(sim, lost, NULL);
+    cr_assert_eq(device.next(sim, 0, &segment, &size), TORC_OK);
+    cr_assert_eq(segment, 4);
+    cr_assert_eq(size, SEGMENT);
+}
+
+/* A clone shares content and goes its own way. */
+Test(sim_device, clones_do_not_see_each_other, .init = set_up, .fini = tear_down)
+{
+    write_sectors(0, 8, 5);
+    struct store_sim_device *clone = store_sim_device_clone(sim);
+    size_t bytes = counting.bytes;
+    cr_assert_eq(store_sim_device_flip(clone, 1, 0), TORC_OK);
+    write_sectors(1, 1, 6);
+    cr_assert_eq(byte_at(clone, 1, 0), 4);
+    cr_assert_eq(byte_at(clone, 1, SECTOR), 5);
+    cr_assert_eq(byte_at(sim, 1, 0), 5);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 6);
+    cr_assert_lt(counting.bytes - bytes, 4 * SECTOR + 64, "only what differs was copied");
+    store_sim_device_free(clone);
+}
+
+/* Faults hit the operation they were ordered for, and do what their names say. */
+Test(sim_device, faults_hit_the_operation_they_are_for, .init = set_up, .fini = tear_down)
+{
+    uint8_t bytes[SECTOR];
+    memset(bytes, 3, sizeof bytes);
+    store_sim_device_inject(sim, STORE_SIM_ERROR, 1);
+    cr_assert_eq(device.write(sim, 1, 0, bytes, SECTOR), TORC_OK);
+    cr_assert_eq(device.sync(sim, 1), TORC_IO);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    store_sim_device_inject(sim, STORE_SIM_MISDIRECTED, 0);
+    cr_assert_eq(device.write(sim, 1, 2 * SECTOR, bytes, SECTOR), TORC_OK);
+    cr_assert_eq(byte_at(sim, 1, 2 * SECTOR), 0);
+    cr_assert_eq(byte_at(sim, 1, 3 * SECTOR), 3);
+    store_sim_device_inject(sim, STORE_SIM_LOST_WRITE, 0);
+    cr_assert_eq(device.write(sim, 1, 4 * SECTOR, bytes, SECTOR), TORC_OK);
+    cr_assert_eq(byte_at(sim, 1, 4 * SECTOR), 0);
+    store_sim_device_inject(sim, STORE_SIM_STOP, 0);
+    cr_assert_eq(device.write(sim, 1, 5 * SECTOR, bytes, SECTOR), TORC_IO);
+    cr_assert_eq(device.write(sim, 1, 6 * SECTOR, bytes, SECTOR), TORC_IO);
+    cr_assert_eq(device.sync(sim, 1), TORC_IO);
+    cr_assert_eq(byte_at(sim, 1, 5 * SECTOR), 3);
+    cr_assert_eq(byte_at(sim, 1, 6 * SECTOR), 0);
+}
+
+/* A full disk says so and takes nothing; removing what is there makes room. */
+Test(sim_device, full_disk_refuses_to_prepare, .init = set_up, .fini = tear_down)
+{
+    bool done = false;
+    store_sim_device_resize(sim, SEGMENT);
+    cr_assert_eq(device.prepare(sim, 2, SEGMENT, &done), TORC_FULL);
+    cr_assert_not(done);
+    cr_assert_eq(device.remove(sim, 1), TORC_OK);
+    cr_assert_eq(device.sync_directory(sim), TORC_OK);
+    cr_assert_eq(device.prepare(sim, 2, SEGMENT, &done), TORC_OK);
+    cr_assert(done);
+}

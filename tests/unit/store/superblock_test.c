@@ -1,0 +1,201 @@
+#include "store/superblock.h"
+
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "store/sim_device.h"
+#include "tests/lib/counting.h"
+
+static struct store_superblock sample(void)
+{
+    struct store_superblock superblock = {.node = 3,
+                                          .incarnation = 4,
+                                          .feature_level = 5,
+                                          .block_size = 512,
+                                          .segment_size = 64 * 512,
+                                          .lease_max_ms = 6,
+                                          .oldest = 7,
+                                          .position = {.segment = 8, .batch = 9, .block = 10},
+                                          .sequence = 11};
+    memset(superblock.storage_id, 0xaa, STORE_ID_SIZE);
+    memset(superblock.cluster_id, 0xbb, STORE_ID_SIZE);
+    return superblock;
+}
+
+static struct counting counting;
+static struct store_sim_device *sim;
+static struct store_device device;
+
+static void set_up(void)
+{
+    const struct store_sim_config config = {.sector_size = 128, .capacity_max = 1 << 20};
+    sim = store_sim_device_new(&config, counting_init(&counting));
+    device = store_sim_device_of(sim);
+}
+
+static void tear_down(void)
+{
+    store_sim_device_free(sim);
+    counting_fini(&counting);
+}
+
+static struct store_superblock formatted(void)
+{
+    struct store_superblock superblock = sample();
+    cr_assert_eq(store_superblock_format(&device, &superblock), TORC_OK);
+    return superblock;
+}
+
+/* Every field comes back. */
+Test(superblock, decode_gives_back_what_encode_took)
+{
+    struct store_superblock in = sample();
+    struct store_superblock out;
+    uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+    memset(&out, 0, sizeof out);
+    store_superblock_encode(&in, bytes);
+    cr_assert_eq(store_superblock_decode(bytes, &out), TORC_OK);
+    uint8_t again[STORE_SUPERBLOCK_SIZE];
+    store_superblock_encode(&out, again);
+    cr_assert_arr_eq(bytes, again, sizeof bytes);
+    cr_assert_eq(out.node, 3);
+    cr_assert_eq(out.incarnation, 4);
+    cr_assert_eq(out.feature_level, 5);
+    cr_assert_eq(out.lease_max_ms, 6);
+    cr_assert_eq(out.oldest, 7);
+    cr_assert_eq(out.position.segment, 8);
+    cr_assert_eq(out.position.batch, 9);
+    cr_assert_eq(out.position.block, 10);
+    cr_assert_eq(out.sequence, 11);
+    cr_assert_arr_eq(out.storage_id, in.storage_id, STORE_ID_SIZE);
+    cr_assert_arr_eq(out.cluster_id, in.cluster_id, STORE_ID_SIZE);
+}
+
+/* No bit of a copy can change without being noticed. */
+Test(superblock, any_flipped_bit_is_malformed)
+{
+    struct store_superblock in = sample();
+    struct store_superblock out;
+    uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+    store_superblock_encode(&in, bytes);
+    for (size_t bit = 0; bit < 8 * sizeof bytes; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        cr_assert_eq(store_superblock_decode(bytes, &out), TORC_MALFORMED);
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+}
+
+/* A whole superblock of a later layout is "newer", never "damaged". */
+Test(superblock, later_version_is_newer)
+{
+    struct store_superblock in = sample();
+    struct store_superblock out;
+    uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+    store_superblock_encode(&in, bytes);
+    base_put_le32(bytes + 16, STORE_SUPERBLOCK_VERSION + 1);
+    base_put_le64(bytes + 8, base_hash(base_bytes_of(bytes + 16, sizeof bytes - 16)));
+    cr_assert_eq(store_superblock_decode(bytes, &out), TORC_NEWER);
+}
+
+/* A format is made once: a device with a superblock is refused and left as it was. */
+Test(superblock, format_refuses_what_is_not_empty, .init = set_up, .fini = tear_down)
+{
+    struct store_superblock first = formatted();
+    struct store_superblock second = sample();
+    second.node = 99;
+    cr_assert_eq(store_superblock_format(&device, &second), TORC_EXISTS);
+    struct store_superblock loaded;
+    bool repaired;
+    cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_OK);
+    cr_assert_eq(loaded.node, first.node);
+    cr_assert_not(repaired);
+}
+
+/* A device that holds a segment is not empty either. */
+Test(superblock, format_refuses_a_device_with_segments, .init = set_up, .fini = tear_down)
+{
+    bool done;
+    struct store_superblock superblock = sample();
+    cr_assert_eq(device.prepare(device.context, 1, 4096, &done), TORC_OK);
+    cr_assert_eq(store_superblock_format(&device, &superblock), TORC_EXISTS);
+}
+
+/* Geometry that the log could not work with is refused before anything is written. */
+Test(superblock, format_refuses_bad_geometry, .init = set_up, .fini = tear_down)
+{
+    struct store_superblock superblock = sample();
+    superblock.block_size = 500;
+    cr_assert_eq(store_superblock_format(&device, &superblock), TORC_INVALID);
+    superblock = sample();
+    superblock.segment_size = 512;
+    cr_assert_eq(store_superblock_format(&device, &superblock), TORC_INVALID);
+    cr_assert_eq(store_superblock_load(&device, &superblock, &(bool){false}), TORC_NOT_FOUND);
+}
+
+/* One bad copy, either of them, is repaired from the other. */
+Test(superblock, one_bad_copy_is_repaired, .init = set_up, .fini = tear_down)
+{
+    formatted();
+    for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++) {
+        struct store_superblock loaded;
+        bool repaired;
+        cr_assert_eq(store_sim_device_flip_superblock(sim, copy, 777), TORC_OK);
+        cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_OK);
+        cr_assert(repaired);
+        cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_OK);
+        cr_assert_not(repaired);
+    }
+}
+
+/* With no whole copy there is nothing to go by: the caller must not go on. */
+Test(superblock, two_bad_copies_are_damage, .init = set_up, .fini = tear_down)
+{
+    formatted();
+    struct store_superblock loaded;
+    bool repaired;
+    cr_assert_eq(store_sim_device_flip_superblock(sim, 0, 1), TORC_OK);
+    cr_assert_eq(store_sim_device_flip_superblock(sim, 1, 2), TORC_OK);
+    cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_DAMAGED);
+}
+
+struct fates {
+    uint64_t mask;
+};
+
+static enum store_sim_fate fate_of(void *context)
+{
+    struct fates *fates = context;
+    enum store_sim_fate fate = fates->mask & 1 ? STORE_SIM_KEPT : STORE_SIM_LOST;
+    fates->mask >>= 1;
+    return fate;
+}
+
+/* Power lost at each operation of an update, each subset of sectors landing: the old or the new
+ * incarnation is there, the new one for certain once update returned. */
+Test(superblock, update_is_old_or_new_at_every_cut, .init = set_up, .fini = tear_down)
+{
+    formatted();
+    for (uint64_t cut = 0; cut <= 4; cut++) {
+        for (uint64_t mask = 0; mask < 16; mask++) {
+            struct store_sim_device *clone = store_sim_device_clone(sim);
+            struct store_device cut_device = store_sim_device_of(clone);
+            struct store_superblock superblock;
+            bool repaired;
+            cr_assert_eq(store_superblock_load(&cut_device, &superblock, &repaired), TORC_OK);
+            uint32_t before = superblock.incarnation;
+            store_sim_device_inject(clone, STORE_SIM_STOP, cut);
+            superblock.incarnation++;
+            enum torc_status status = store_superblock_update(&cut_device, &superblock);
+            cr_assert_eq(status, cut < 4 ? TORC_IO : TORC_OK);
+            struct fates fates = {.mask = mask};
+            store_sim_device_power_loss(clone, fate_of, &fates);
+            cr_assert_eq(store_superblock_load(&cut_device, &superblock, &repaired), TORC_OK);
+            cr_assert(superblock.incarnation == before + 1 ||
+                      (status != TORC_OK && superblock.incarnation == before));
+            store_sim_device_free(clone);
+        }
+    }
+}

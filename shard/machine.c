@@ -1,6 +1,7 @@
 #include "shard/machine.h"
 
 #include "base/hash.h"
+#include "shard/flushed.h"
 #include "shard/machine_int.h"
 
 /* ---- Memory -------------------------------------------------------------------------------------
@@ -215,15 +216,7 @@ void shard_machine_info(const struct shard_machine *machine, struct shard_machin
 
 uint64_t shard_machine_flushed(struct shard_machine *machine)
 {
-    uint8_t key[SHARD_KEY_STATE_SIZE];
-    shard_key_state_write(key, machine->config.group);
-    struct store_value value;
-    if (store_kv_get_flushed(machine->kv, base_bytes_of(key, sizeof(key)), &value) != TORC_OK)
-        return 0;
-    struct shard_state state;
-    /* What does not decode is no reason to let go of the log. */
-    uint64_t slot = shard_state_read(value.bytes, &state) == TORC_OK ? state.slot : 0;
-    store_value_release(&value);
+    uint64_t slot = shard_state_flushed_slot(machine->kv, machine->config.group);
     TORC_ASSERT(slot <= machine->state.slot);
     return slot;
 }

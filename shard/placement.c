@@ -5,18 +5,18 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "shard/codec.h"
+#include "shard/flushed.h"
+#include "shard/keys.h"
 
 /*
- * Keys of the state, as a data group's (shard/machine.h):
- *     'g' group32 'a'    u8 version, u64 applied, barrier (u64 u32 u32), u64 hash
+ * Keys of the state: the group's as a whole as every group has it (shard/keys.h), and
  *     'g' group32 'm'    the encoded map
  * An entry:
  *     u8 kind, then the encoded Map (kind 1) or Place (kind 2)
  */
 enum { PLACEMENT_ENTRY_MAP = 1, PLACEMENT_ENTRY_PLACE = 2 };
-enum { PLACEMENT_HEAD_VERSION = 1, PLACEMENT_HEAD_SIZE = 33, PLACEMENT_PLACE_SIZE_MAX = 65536 };
+enum { PLACEMENT_PLACE_SIZE_MAX = 65536 };
 
-static const uint8_t head_key[] = {'g', 0, 0, 0, 0, 'a'};
 static const uint8_t map_key[] = {'g', 0, 0, 0, 0, 'm'};
 
 struct placement_pending {
@@ -30,8 +30,7 @@ struct shard_placement {
     struct base_pool *pool;
     struct shard_group *group;
     struct shard_map map;
-    uint64_t applied, hash;
-    struct base_ballot barrier;
+    struct shard_state state; /* Its clock stands still. */
     bool leading;
     struct base_ballot ballot;
     struct placement_pending pending[SHARD_PLACEMENT_PENDING_MAX]; /* Ascending by slot. */
@@ -44,25 +43,17 @@ struct shard_placement {
 /* ---- Lifecycle
  * ------------------------------------------------------------------------------------ */
 
-static enum torc_status read_head(struct store_kv *kv, struct shard_placement *placement)
+static enum torc_status read_state(struct store_kv *kv, struct shard_state *state)
 {
-    struct store_value head;
-    enum torc_status status =
-        store_kv_get(kv, NULL, base_bytes_of(head_key, sizeof(head_key)), &head);
+    uint8_t key[SHARD_KEY_STATE_SIZE];
+    shard_key_state_write(key, SHARD_PLACEMENT_GROUP);
+    struct store_value value;
+    enum torc_status status = store_kv_get(kv, NULL, base_bytes_of(key, sizeof(key)), &value);
     if (status == TORC_NOT_FOUND)
         return TORC_OK;
-    if (head.bytes.size != PLACEMENT_HEAD_SIZE || head.bytes.data[0] != PLACEMENT_HEAD_VERSION) {
-        store_value_release(&head);
-        return TORC_DAMAGED;
-    }
-    const uint8_t *at = head.bytes.data + 1;
-    placement->applied = base_get_le64(at);
-    placement->barrier = (struct base_ballot){.round = base_get_le64(at + 8),
-                                              .node = base_get_le32(at + 16),
-                                              .incarnation = base_get_le32(at + 20)};
-    placement->hash = base_get_le64(at + 24);
-    store_value_release(&head);
-    return TORC_OK;
+    status = shard_state_read(value.bytes, state);
+    store_value_release(&value);
+    return status;
 }
 
 static enum torc_status read_map(struct store_kv *kv, struct shard_placement *placement)
@@ -85,7 +76,7 @@ enum torc_status shard_placement_new(struct store_kv *kv, struct base_pool *pool
     placement->kv = kv;
     placement->pool = pool;
     shard_map_init(&placement->map, allocator);
-    enum torc_status status = read_head(kv, placement);
+    enum torc_status status = read_state(kv, &placement->state);
     if (status == TORC_OK)
         status = read_map(kv, placement);
     if (status != TORC_OK) {
@@ -120,30 +111,22 @@ const struct shard_map *shard_placement_map(const struct shard_placement *placem
 
 uint64_t shard_placement_applied(const struct shard_placement *placement)
 {
-    return placement->applied;
+    return placement->state.slot;
 }
 
 struct base_ballot shard_placement_barrier(const struct shard_placement *placement)
 {
-    return placement->barrier;
+    return placement->state.barrier;
 }
 
 uint64_t shard_placement_hash(const struct shard_placement *placement)
 {
-    return placement->hash;
+    return placement->state.hash;
 }
 
 uint64_t shard_placement_flushed(struct shard_placement *placement)
 {
-    struct store_value head;
-    enum torc_status status =
-        store_kv_get_flushed(placement->kv, base_bytes_of(head_key, sizeof(head_key)), &head);
-    if (status != TORC_OK)
-        return 0;
-    uint64_t flushed =
-        head.bytes.size == PLACEMENT_HEAD_SIZE ? base_get_le64(head.bytes.data + 1) : 0;
-    store_value_release(&head);
-    return flushed;
+    return shard_state_flushed_slot(placement->kv, SHARD_PLACEMENT_GROUP);
 }
 
 void shard_placement_first_entry(const struct shard_map *map,
@@ -202,16 +185,12 @@ static enum torc_status apply_place(struct shard_placement *placement, struct ba
     return status;
 }
 
-static void put_head(struct shard_placement *placement, struct store_batch *batch)
+static void put_state(struct shard_placement *placement, struct store_batch *batch)
 {
-    uint8_t head[PLACEMENT_HEAD_SIZE] = {PLACEMENT_HEAD_VERSION};
-    base_put_le64(head + 1, placement->applied);
-    base_put_le64(head + 9, placement->barrier.round);
-    base_put_le32(head + 17, placement->barrier.node);
-    base_put_le32(head + 21, placement->barrier.incarnation);
-    base_put_le64(head + 25, placement->hash);
-    store_batch_put(batch, base_bytes_of(head_key, sizeof(head_key)),
-                    base_bytes_of(head, sizeof(head)));
+    uint8_t key[SHARD_KEY_STATE_SIZE], value[SHARD_STATE_SIZE];
+    shard_key_state_write(key, SHARD_PLACEMENT_GROUP);
+    shard_state_write(value, &placement->state);
+    store_batch_put(batch, base_bytes_of(key, sizeof(key)), base_bytes_of(value, sizeof(value)));
 }
 
 static void put_map(struct shard_placement *placement, struct store_batch *batch)
@@ -255,7 +234,7 @@ static enum torc_status on_apply(void *state, const struct shard_apply *apply,
                                  struct store_batch *batch)
 {
     struct shard_placement *placement = state;
-    TORC_ASSERT(apply->slot == placement->applied + 1);
+    TORC_ASSERT(apply->slot == placement->state.slot + 1);
     uint64_t version = placement->map.version, id = 0;
     enum torc_status status = TORC_UNKNOWN;
     const char *text = "another leader took over; ask again";
@@ -274,10 +253,11 @@ static enum torc_status on_apply(void *state, const struct shard_apply *apply,
         if (status == TORC_MALFORMED)
             return status;
     }
-    placement->applied = apply->slot;
-    placement->barrier = apply->barrier;
-    placement->hash = base_hash_seeded(apply->entry, placement->hash + apply->slot);
-    put_head(placement, batch);
+    placement->state.slot = apply->slot;
+    placement->state.barrier = apply->barrier;
+    placement->state.hash = base_hash_seeded(apply->entry, placement->state.hash + apply->slot);
+    placement->state.genesis = placement->map.version > 0;
+    put_state(placement, batch);
     if (placement->map.version != version)
         put_map(placement, batch);
     settle(placement, apply->slot, id, status, text);

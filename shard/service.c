@@ -534,9 +534,11 @@ static bool propose_tick(struct shard_service *service, uint64_t stamp, struct s
 static bool propose_removal(struct shard_service *service, uint64_t stamp, struct shard_turn *turn)
 {
     uint8_t *request = base_alloc(service->allocator, SERVICE_REMOVAL_SIZE_MAX);
-    size_t size = shard_removal_write(service->machine, SHARD_SERVICE_REMOVAL_KEYS_MAX, request,
-                                      SERVICE_REMOVAL_SIZE_MAX);
-    bool proposed = size > 0 && propose_own(service, request, size, stamp, turn);
+    size_t size;
+    enum torc_status status = shard_removal_write(service->machine, SHARD_SERVICE_REMOVAL_KEYS_MAX,
+                                                  request, SERVICE_REMOVAL_SIZE_MAX, &size);
+    bool proposed =
+        status == TORC_OK && size > 0 && propose_own(service, request, size, stamp, turn);
     base_free(service->allocator, request, SERVICE_REMOVAL_SIZE_MAX);
     return proposed;
 }

@@ -1,0 +1,652 @@
+#include "shard/node.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "shard/node_int.h"
+
+enum { NODE_ARENA_SIZE_MAX = 32 * 1024 * 1024 };
+
+/* ---- Replicas
+ * ------------------------------------------------------------------------------------- */
+
+static size_t replica_position(const struct shard_node *node, uint32_t group)
+{
+    size_t low = 0, high = node->replica_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (node->replicas[middle]->group < group)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct node_replica *node_find_replica(const struct shard_node *node, uint32_t group)
+{
+    size_t at = replica_position(node, group);
+    return at < node->replica_count && node->replicas[at]->group == group ? node->replicas[at]
+                                                                          : NULL;
+}
+
+struct node_replica *node_add_replica(struct shard_node *node, uint32_t group, uint64_t replica)
+{
+    size_t at = replica_position(node, group);
+    TORC_ASSERT(at == node->replica_count || node->replicas[at]->group != group);
+    node->replicas = base_array_reserve(node->allocator, node->replicas, &node->replicas_capacity,
+                                        node->replica_count + 1, sizeof(struct node_replica *));
+    memmove(&node->replicas[at + 1], &node->replicas[at],
+            (node->replica_count - at) * sizeof(struct node_replica *));
+    node->replica_count++;
+    struct node_replica *added = base_alloc_zero(node->allocator, sizeof(*added));
+    added->group = group;
+    added->replica = replica;
+    added->birth.allocator = node->allocator;
+    node->replicas[at] = added;
+    return added;
+}
+
+void node_set_trouble(struct shard_node *node, struct node_replica *replica, const char *text)
+{
+    if (replica->trouble != NULL)
+        return;
+    replica->trouble = text;
+    replica->trouble_since_ms = node->wall_ms;
+}
+
+static struct shard_group_config group_config(const struct shard_node *node,
+                                              const struct node_replica *replica,
+                                              const struct consensus_member *members,
+                                              uint32_t member_count)
+{
+    return (struct shard_group_config){.id = replica->group,
+                                       .replica = replica->replica,
+                                       .node = node->config.id,
+                                       .incarnation = node->config.incarnation,
+                                       .members = members,
+                                       .member_count = member_count,
+                                       .timing = node->config.timing,
+                                       .apply_bytes_max = node->config.apply_bytes_max,
+                                       .seed = node->config.seed ^
+                                               replica->replica * UINT64_C(0x9E3779B97F4A7C15)};
+}
+
+static enum torc_status open_state(struct shard_node *node, struct node_replica *replica,
+                                   struct consensus_boot *boot)
+{
+    if (replica->group == SHARD_PLACEMENT_GROUP) {
+        enum torc_status status =
+            shard_placement_new(node->kv, node->pool, node->allocator, &replica->placement);
+        if (status != TORC_OK)
+            return status;
+        boot->applied = shard_placement_applied(replica->placement);
+        boot->barrier = shard_placement_barrier(replica->placement);
+        return TORC_OK;
+    }
+    struct shard_service_config config = {
+        .machine = {.group = replica->group,
+                    .vnode_bits = replica->birth.vnode_bits,
+                    .limits = replica->birth.limits,
+                    .request_time_max_ms = node->config.request_time_max_ms,
+                    .records_bytes_max = node->config.records_bytes_max},
+        .credit = node->config.credit,
+        .pending_max = node->config.pending_max,
+        .read_batches_max = node->config.read_batches_max};
+    enum torc_status status = shard_service_new(&config, &replica->birth, node->kv, node->pool,
+                                                node->allocator, &replica->service);
+    if (status != TORC_OK)
+        return status;
+    struct shard_machine_info info;
+    shard_machine_info(shard_service_machine(replica->service), &info);
+    boot->applied = info.applied;
+    boot->barrier = info.barrier;
+    return TORC_OK;
+}
+
+enum torc_status node_start_replica(struct shard_node *node, struct node_replica *replica,
+                                    const struct consensus_boot *boot)
+{
+    struct consensus_boot adjusted = *boot;
+    enum torc_status status = open_state(node, replica, &adjusted);
+    if (status != TORC_OK)
+        return status;
+    struct consensus_member members[CONSENSUS_MEMBERS_MAX];
+    uint32_t member_count = shard_map_members(&replica->birth.group, members);
+    struct shard_group_config config = group_config(node, replica, members, member_count);
+    bool placement = replica->placement != NULL;
+    status = shard_group_new(&config, &adjusted, node->kv,
+                             placement ? &shard_placement_state : &shard_service_state,
+                             placement ? (void *)replica->placement : (void *)replica->service,
+                             node->allocator, node->now_ms, &replica->consensus);
+    if (status != TORC_OK)
+        return status;
+    if (placement)
+        shard_placement_attach(replica->placement, replica->consensus);
+    else
+        shard_service_attach(replica->service, replica->consensus);
+    if (adjusted.amnesiac)
+        node_set_trouble(node, replica,
+                         "its log is damaged: it never votes again under this replica id; "
+                         "replace it");
+    replica->state = NODE_REPLICA_RUNNING;
+    replica->dirty = true;
+    return TORC_OK;
+}
+
+static void free_replica(struct shard_node *node, struct node_replica *replica)
+{
+    shard_group_free(replica->consensus);
+    shard_service_free(replica->service);
+    shard_placement_free(replica->placement);
+    base_buffer_unref(replica->first_entry);
+    shard_birth_fini(&replica->birth);
+    base_free(node->allocator, replica, sizeof(*replica));
+}
+
+uint64_t node_replica_flushed(const struct node_replica *replica)
+{
+    return replica->service != NULL ? shard_service_flushed(replica->service)
+                                    : shard_placement_flushed(replica->placement);
+}
+
+/* ---- Life
+ * ----------------------------------------------------------------------------------------- */
+
+static enum torc_status recover_replica(struct shard_node *node,
+                                        const struct shard_recovered *recovered)
+{
+    struct node_replica *replica = node_add_replica(node, recovered->group, recovered->replica);
+    enum torc_status status =
+        shard_codec_birth_decode(recovered->birth, node->allocator, &replica->birth);
+    if (status != TORC_OK)
+        return TORC_DAMAGED;
+    struct consensus_boot boot = {.promised = recovered->promised,
+                                  .chosen = recovered->chosen,
+                                  .compacted = recovered->compacted,
+                                  .entries = recovered->entries,
+                                  .entry_count = (uint32_t)recovered->entry_count,
+                                  .amnesiac = recovered->damaged,
+                                  .lease_wait_ms = (uint32_t)node->config.lease_max_ms};
+    return node_start_replica(node, replica, &boot);
+}
+
+static struct shard_log_batch *take_batch(struct shard_node *node)
+{
+    if (node->batch_count > 0)
+        return node->batches[--node->batch_count];
+    return base_alloc_zero(node->allocator, sizeof(struct shard_log_batch));
+}
+
+static struct shard_codec_outbox *turn_outbox(void *context, uint32_t peer_id)
+{
+    struct shard_node *node = context;
+    struct node_peer *peer = node_find_peer(node, peer_id);
+    return peer == NULL ? NULL : peer->outbox;
+}
+
+enum torc_status shard_node_new(const struct shard_node_config *config,
+                                const struct shard_recovery *recovery, struct store_kv *kv,
+                                struct base_pool *pool, const struct base_allocator *allocator,
+                                uint64_t now_ms, uint64_t wall_ms, const char **ret_text,
+                                struct shard_node **ret_node)
+{
+    struct shard_node *node = base_alloc_zero(allocator, sizeof(*node));
+    node->allocator = allocator;
+    node->pool = pool;
+    node->kv = kv;
+    node->config = *config;
+    node->arena = wire_arena_new(allocator, NODE_ARENA_SIZE_MAX);
+    node->now_ms = node->started_ms = now_ms;
+    node->wall_ms = wall_ms;
+    node->durable_batch = config->recovered_batch;
+    node->entries = base_alloc(allocator, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
+    node->turn = (struct shard_turn){.allocator = allocator,
+                                     .pool = pool,
+                                     .now_ms = now_ms,
+                                     .outbox = turn_outbox,
+                                     .context = node};
+    node->turn.log = take_batch(node);
+    shard_map_init(&node->map, allocator);
+    node_read_map_hint(node);
+    node->greeting = true;
+    node->greeting_until_ms = now_ms + config->greeting_timeout_ms;
+    for (size_t i = 0; i < shard_recovery_count(recovery); i++) {
+        enum torc_status status = recover_replica(node, shard_recovery_at(recovery, i));
+        if (status != TORC_OK) {
+            *ret_text = status == TORC_INVALID
+                            ? "the timing settings break a rule of consensus"
+                            : "a replica's birth record or state does not decode";
+            shard_node_free(node);
+            return status;
+        }
+    }
+    *ret_node = node;
+    return TORC_OK;
+}
+
+void shard_node_free(struct shard_node *node)
+{
+    if (node == NULL)
+        return;
+    const struct base_allocator *allocator = node->allocator;
+    for (size_t i = 0; i < node->replica_count; i++)
+        free_replica(node, node->replicas[i]);
+    base_array_free(allocator, node->replicas, &node->replicas_capacity,
+                    sizeof(struct node_replica *));
+    for (size_t i = 0; i < node->peer_count; i++)
+        shard_codec_outbox_free(node->peers[i].outbox);
+    base_free(allocator, node->peers, node->peer_count * sizeof(*node->peers));
+    for (size_t i = 0; i < node->batch_count; i++) {
+        shard_log_batch_free(node->batches[i], allocator);
+        base_free(allocator, node->batches[i], sizeof(*node->batches[i]));
+    }
+    shard_log_batch_free(node->turn.log, allocator);
+    base_free(allocator, node->turn.log, sizeof(*node->turn.log));
+    shard_replies_free(&node->turn.replies, allocator);
+    base_array_free(allocator, node->turn.loads, &node->turn.loads_capacity,
+                    sizeof(*node->turn.loads));
+    base_array_free(allocator, node->trims, &node->trims_capacity, sizeof(*node->trims));
+    base_array_free(allocator, node->sends.list, &node->sends.capacity, sizeof(*node->sends.list));
+    base_array_free(allocator, node->sends.bytes, &node->sends.bytes_capacity, 1);
+    base_free(allocator, node->entries, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
+    shard_map_fini(&node->map);
+    wire_arena_free(node->arena);
+    base_free(allocator, node, sizeof(*node));
+}
+
+struct node_peer *node_find_peer(struct shard_node *node, uint32_t id)
+{
+    for (size_t i = 0; i < node->peer_count; i++) {
+        if (node->peers[i].id == id)
+            return &node->peers[i];
+    }
+    return NULL;
+}
+
+/* ---- Sending
+ * -------------------------------------------------------------------------------------- */
+
+/* Room for one more message of these sizes; its body and payload are to be written behind the head.
+ */
+static uint8_t *begin_message(struct shard_node *node, size_t size)
+{
+    struct node_sends *sends = &node->sends;
+    sends->bytes = base_array_reserve(node->allocator, sends->bytes, &sends->bytes_capacity,
+                                      sends->size + size, 1);
+    return sends->bytes + sends->size;
+}
+
+static void end_message(struct shard_node *node, uint32_t to, uint64_t route, enum wire_type type,
+                        struct base_bytes body, struct base_bytes payload)
+{
+    struct node_sends *sends = &node->sends;
+    const struct node_peer *peer = to == 0 ? NULL : node_find_peer(node, to);
+    struct wire_envelope envelope = {.type = type,
+                                     .cluster = node->config.cluster,
+                                     .storage = node->config.storage,
+                                     .node = node->config.id,
+                                     .incarnation = node->config.incarnation,
+                                     .to_node = to,
+                                     .to_incarnation = peer == NULL ? 0 : peer->incarnation,
+                                     .number = ++node->number,
+                                     .durable_batch = node->durable_batch,
+                                     .wall_ms = node->wall_ms,
+                                     .body = body,
+                                     .payload = payload};
+    size_t size = wire_envelope_size(&envelope);
+    wire_envelope_write(&envelope, sends->bytes + sends->size);
+    sends->list = base_array_reserve(node->allocator, sends->list, &sends->capacity,
+                                     sends->count + 1, sizeof(*sends->list));
+    /* The buffer may move while the turn goes on: the address is filled in at its end. */
+    sends->list[sends->count++] =
+        (struct shard_send){.node = to, .route = route, .message = {.data = NULL, .size = size}};
+    sends->size += size;
+}
+
+void node_send_packed(struct shard_node *node, uint32_t to, uint64_t route, enum wire_type type,
+                      struct base_bytes body, struct base_bytes payload)
+{
+    begin_message(node, WIRE_ENVELOPE_SIZE + body.size + payload.size);
+    end_message(node, to, route, type, body, payload);
+}
+
+void node_send(struct shard_node *node, uint32_t to, uint64_t route, enum wire_type type,
+               const ProtobufCMessage *body, struct base_bytes payload)
+{
+    size_t body_size = protobuf_c_message_get_packed_size(body);
+    uint8_t *at = begin_message(node, WIRE_ENVELOPE_SIZE + body_size + payload.size);
+    protobuf_c_message_pack(body, at + WIRE_ENVELOPE_SIZE);
+    end_message(node, to, route, type, base_bytes_of(at + WIRE_ENVELOPE_SIZE, body_size), payload);
+}
+
+static void send_outboxes(struct shard_node *node)
+{
+    for (size_t i = 0; i < node->peer_count; i++) {
+        struct node_peer *peer = &node->peers[i];
+        struct base_bytes body = shard_codec_outbox_body(peer->outbox);
+        if (body.size == 0)
+            continue;
+        node_send_packed(node, peer->id, 0, WIRE_TYPE_CONSENSUS, body,
+                         shard_codec_outbox_payload(peer->outbox));
+        shard_codec_outbox_clear(peer->outbox);
+    }
+}
+
+static void send_replies(struct shard_node *node)
+{
+    for (size_t i = 0; i < node->turn.replies.count; i++) {
+        const struct shard_reply *reply = &node->turn.replies.list[i];
+        const struct node_replica *replica = node_find_replica(node, reply->group);
+        TORC_ASSERT(replica != NULL && replica->service != NULL);
+        struct shard_machine_info info;
+        shard_machine_info(shard_service_machine(replica->service), &info);
+        Torc__Wire__Reply body = TORC__WIRE__REPLY__INIT;
+        body.group = reply->group;
+        body.answer_count = reply->answer_count;
+        body.clock = info.clock;
+        body.credit = shard_service_credit(replica->service, reply->route);
+        body.map_version = node->map.version;
+        body.leader_node = shard_service_leader_node(replica->service);
+        node_send(node, 0, reply->route, WIRE_TYPE_REPLY, &body.base,
+                  base_bytes_of(reply->answers, reply->answers_size));
+    }
+    shard_replies_clear(&node->turn.replies);
+}
+
+/* ---- Durability
+ * ----------------------------------------------------------------------------------- */
+
+static void give_batch(struct shard_node *node, struct shard_log_batch *batch)
+{
+    shard_log_batch_clear(batch);
+    if (node->batch_count < NODE_BATCHES_MAX) {
+        node->batches[node->batch_count++] = batch;
+        return;
+    }
+    shard_log_batch_free(batch, node->allocator);
+    base_free(node->allocator, batch, sizeof(*batch));
+}
+
+void shard_node_stored(struct shard_node *node, struct shard_log_batch *log, uint64_t batch,
+                       uint64_t now_ms)
+{
+    TORC_ASSERT(batch >= node->durable_batch);
+    node->now_ms = node->turn.now_ms = now_ms;
+    node->durable_batch = batch;
+    for (size_t i = 0; i < log->part_count; i++) {
+        struct node_replica *replica = node_find_replica(node, log->parts[i].group);
+        TORC_ASSERT(replica != NULL);
+        if (replica->state == NODE_REPLICA_BORN) {
+            node_replica_born(node, replica);
+            continue;
+        }
+        struct consensus_event event = {.type = CONSENSUS_PERSISTED,
+                                        .now_ms = now_ms,
+                                        .u.persisted_seq = log->parts[i].persist_seq};
+        enum torc_status status = shard_group_step(replica->consensus, &event);
+        TORC_ASSERT(status == TORC_OK || status == TORC_DAMAGED);
+        replica->dirty = true;
+    }
+    give_batch(node, log);
+}
+
+void shard_node_loaded(struct shard_node *node, uint32_t group,
+                       const struct consensus_entry *entries, uint32_t entry_count, uint64_t now_ms)
+{
+    node->now_ms = node->turn.now_ms = now_ms;
+    struct node_replica *replica = node_find_replica(node, group);
+    TORC_ASSERT(replica != NULL && replica->consensus != NULL);
+    struct consensus_event event = {.type = CONSENSUS_LOADED,
+                                    .now_ms = now_ms,
+                                    .u.loaded = {.entries = entries, .entry_count = entry_count}};
+    enum torc_status status = shard_group_step(replica->consensus, &event);
+    TORC_ASSERT(status == TORC_OK || status == TORC_DAMAGED);
+    replica->dirty = true;
+}
+
+void shard_node_log_facts(struct shard_node *node, uint64_t bytes, uint64_t batches, uint64_t syncs)
+{
+    node->log_bytes = bytes;
+    node->log_batches = batches;
+    node->log_syncs = syncs;
+}
+
+/* The log is kept short: the state is flushed once enough was logged since, and what is in the
+ * flushed state, and with every voter (or past the bound on the log's size), may go. */
+static void trim_log(struct shard_node *node)
+{
+    if (node->unflushed_bytes >= node->config.flush_bytes) {
+        node->unflushed_bytes = 0;
+        store_kv_flush(node->kv);
+    }
+    if (node->now_ms < node->trim_at_ms)
+        return;
+    node->trim_at_ms = node->now_ms + NODE_TRIM_INTERVAL_MS;
+    for (size_t i = 0; i < node->replica_count; i++) {
+        struct node_replica *replica = node->replicas[i];
+        if (replica->state != NODE_REPLICA_RUNNING)
+            continue;
+        struct consensus_info info;
+        shard_group_info(replica->consensus, &info);
+        uint64_t slot = node_replica_flushed(replica);
+        if (slot > info.floor && node->log_bytes <= node->config.log_size_max)
+            slot = info.floor;
+        if (slot <= replica->trimmed)
+            continue;
+        replica->trimmed = slot;
+        struct consensus_event event = {
+            .type = CONSENSUS_TRIMMED, .now_ms = node->now_ms, .u.trimmed_slot = slot};
+        enum torc_status status = shard_group_step(replica->consensus, &event);
+        TORC_ASSERT(status == TORC_OK || status == TORC_DAMAGED);
+        node->trims = base_array_reserve(node->allocator, node->trims, &node->trims_capacity,
+                                         node->trim_count + 1, sizeof(*node->trims));
+        node->trims[node->trim_count++] =
+            (struct shard_trim){.group = replica->group, .slot = slot};
+    }
+}
+
+/* ---- The turn
+ * ------------------------------------------------------------------------------------- */
+
+static void greet(struct shard_node *node)
+{
+    bool waiting = false;
+    for (size_t i = 0; i < node->peer_count; i++)
+        waiting = waiting || !node->peers[i].welcomed;
+    if (!waiting || node->now_ms >= node->greeting_until_ms) {
+        node->greeting = false;
+        for (size_t i = 0; i < node->replica_count; i++)
+            node->replicas[i]->dirty = true;
+        return;
+    }
+    if (node->now_ms < node->greet_at_ms)
+        return;
+    node->greet_at_ms = node->now_ms + NODE_GREETING_INTERVAL_MS;
+    for (size_t i = 0; i < node->peer_count; i++) {
+        Torc__Wire__Hello hello = TORC__WIRE__HELLO__INIT;
+        hello.map_version = node->map.version;
+        if (!node->peers[i].welcomed)
+            node_send(node, node->peers[i].id, 0, WIRE_TYPE_HELLO, &hello.base,
+                      base_bytes_of(NULL, 0));
+    }
+}
+
+static void send_placement_results(struct shard_node *node, struct shard_placement *placement)
+{
+    struct shard_placement_result result;
+    while (shard_placement_next_result(placement, &result))
+        node_send_result(node, result.route, result.id, result.status, result.text,
+                         result.leader_node);
+}
+
+static void turn_replica(struct shard_node *node, struct node_replica *replica)
+{
+    struct consensus_event tick = {.type = CONSENSUS_TICK, .now_ms = node->now_ms};
+    enum torc_status status = shard_group_step(replica->consensus, &tick);
+    replica->dirty = false;
+    if (status == TORC_DAMAGED) {
+        node_set_trouble(node, replica,
+                         "its state or a chosen entry does not decode: it has stopped");
+        return;
+    }
+    for (int round = 0; round < NODE_ROUNDS_MAX; round++) {
+        if (replica->service != NULL)
+            shard_service_lead(replica->service, &node->clocks, &node->turn);
+        else
+            shard_placement_lead(replica->placement);
+        shard_group_turn(replica->consensus, &node->turn);
+        if (replica->service == NULL || !shard_service_has_work(replica->service))
+            break;
+    }
+    if (replica->placement != NULL) {
+        send_placement_results(node, replica->placement);
+        const struct shard_map *map = shard_placement_map(replica->placement);
+        if (map->version > node->map.version)
+            node_take_map(node, map);
+    }
+    struct consensus_info info;
+    shard_group_info(replica->consensus, &info);
+    if (info.behind_compaction)
+        node_set_trouble(node, replica,
+                         "the entries that it lacks are no longer in any log: it needs a rebuild");
+}
+
+static uint64_t replica_wake_at(const struct shard_node *node, const struct node_replica *replica)
+{
+    if (replica->state != NODE_REPLICA_RUNNING)
+        return UINT64_MAX;
+    if (replica->dirty)
+        return node->now_ms;
+    uint64_t wake_at = shard_group_wake_at(replica->consensus);
+    if (replica->service == NULL)
+        return wake_at;
+    uint64_t expiry_at = shard_service_wake_at(replica->service, &node->clocks, node->now_ms);
+    return expiry_at < wake_at ? expiry_at : wake_at;
+}
+
+static void turn_replicas(struct shard_node *node)
+{
+    for (size_t i = 0; i < node->replica_count; i++) {
+        struct node_replica *replica = node->replicas[i];
+        if (replica->state == NODE_REPLICA_RUNNING &&
+            replica_wake_at(node, replica) <= node->now_ms)
+            turn_replica(node, replica);
+    }
+}
+
+static uint64_t node_wake_at(const struct shard_node *node)
+{
+    uint64_t wake_at = node->greeting ? node->greet_at_ms : node->trim_at_ms;
+    if (node->place_at_ms < wake_at && node->place_at_ms != 0)
+        wake_at = node->place_at_ms;
+    if (node->map_at_ms < wake_at && node->map_at_ms != 0)
+        wake_at = node->map_at_ms;
+    for (size_t i = 0; i < node->replica_count && !node->greeting; i++) {
+        uint64_t at = replica_wake_at(node, node->replicas[i]);
+        if (at < wake_at)
+            wake_at = at;
+    }
+    return wake_at;
+}
+
+static void finish_ready(struct shard_node *node, struct shard_node_ready *ret_ready)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < node->sends.count; i++) {
+        node->sends.list[i].message.data = node->sends.bytes + at;
+        at += node->sends.list[i].message.size;
+    }
+    *ret_ready = (struct shard_node_ready){.sends = node->sends.list,
+                                           .send_count = node->sends.count,
+                                           .loads = node->turn.loads,
+                                           .load_count = node->turn.load_count,
+                                           .trims = node->trims,
+                                           .trim_count = node->trim_count,
+                                           .wake_at_ms = node_wake_at(node),
+                                           .fatal = node->fatal};
+    if (node->turn.log->record_count > 0) {
+        node->unflushed_bytes += node->turn.log->bytes;
+        ret_ready->log = node->turn.log;
+        node->turn.log = take_batch(node);
+    }
+    node->sends.count = 0;
+    node->sends.size = 0;
+    node->turn.load_count = 0;
+    node->trim_count = 0;
+}
+
+void shard_node_turn(struct shard_node *node, uint64_t now_ms, uint64_t wall_ms,
+                     struct shard_node_ready *ret_ready)
+{
+    TORC_ASSERT(now_ms >= node->now_ms);
+    node->now_ms = node->turn.now_ms = now_ms;
+    node->wall_ms = wall_ms;
+    shard_clocks_heard(&node->clocks, node->config.id, wall_ms, now_ms);
+    if (node->fatal != NULL) {
+        *ret_ready = (struct shard_node_ready){.fatal = node->fatal, .wake_at_ms = now_ms};
+        return;
+    }
+    if (node->greeting)
+        greet(node);
+    if (!node->greeting) {
+        node_map_turn(node);
+        turn_replicas(node);
+        trim_log(node);
+    }
+    send_outboxes(node);
+    send_replies(node);
+    finish_ready(node, ret_ready);
+}
+
+/* ---- Stopping and looking
+ * -------------------------------------------------------------------------- */
+
+void shard_node_drain(struct shard_node *node, uint64_t now_ms)
+{
+    node->now_ms = node->turn.now_ms = now_ms;
+    for (size_t i = 0; i < node->replica_count; i++) {
+        struct node_replica *replica = node->replicas[i];
+        if (replica->state != NODE_REPLICA_RUNNING)
+            continue;
+        struct consensus_event event = {
+            .type = CONSENSUS_TRANSFER, .now_ms = now_ms, .u.transfer_to = 0};
+        enum torc_status status = shard_group_step(replica->consensus, &event);
+        replica->dirty = status == TORC_OK;
+    }
+}
+
+bool shard_node_is_drained(const struct shard_node *node)
+{
+    for (size_t i = 0; i < node->replica_count; i++) {
+        const struct node_replica *replica = node->replicas[i];
+        if (replica->state != NODE_REPLICA_RUNNING || replica->birth.group.replica_count == 1)
+            continue;
+        struct consensus_info info;
+        shard_group_info(replica->consensus, &info);
+        if (info.role == CONSENSUS_LEADER)
+            return false;
+    }
+    return true;
+}
+
+const struct shard_map *shard_node_map(const struct shard_node *node)
+{
+    return &node->map;
+}
+
+const struct shard_node_counters *shard_node_counters(const struct shard_node *node)
+{
+    return &node->counters;
+}
+
+void shard_node_check(const struct shard_node *node)
+{
+    for (size_t i = 0; i < node->replica_count; i++) {
+        const struct node_replica *replica = node->replicas[i];
+        TORC_ASSERT(i == 0 || node->replicas[i - 1]->group < replica->group);
+        TORC_ASSERT((replica->consensus != NULL) == (replica->state == NODE_REPLICA_RUNNING));
+        if (replica->service != NULL && replica->consensus != NULL)
+            shard_service_check(replica->service);
+    }
+}

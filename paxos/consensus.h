@@ -7,17 +7,20 @@
  *
  * The driver's loop, once per turn:
  *
- *     consensus_step() for every event of the turn       (messages, proposals, reads, time,
- * durability) consensus_ready() once                             (what came of all of them
- * together)
- *       1. hand ready.records to the log as part of this turn's one batch
- *       2. send ready.send_now
- *       3. when the batch that holds them is synced: step CONSENSUS_PERSISTED with
- * ready.persist_seq; the messages that vouch for durability come out of the ready after that step,
- * so there is no way to send one early
+ *     consensus_step() for every event of the turn    (messages, proposals, reads, durability,
+ * time) consensus_ready() once                          (what came of all of them together)
+ *       1. hand ready.records, then ready.mark, to the log as part of this turn's one batch
+ *       2. send ready.messages
+ *       3. when the batch that holds the records is synced: step CONSENSUS_PERSISTED with
+ *          ready.persist_seq; messages that vouch for durability come out of the ready after that
+ *          step, so there is no way to send one early
  *       4. apply ready.apply in order, atomically with the applied slot and the barrier, then step
  *          CONSENSUS_APPLIED
  *       5. answer ready.reads from a state that is taken after this ready
+ *
+ * Timers run only on CONSENSUS_TICK, so a turn steps what has arrived first and the tick last: a
+ * process that was stopped for a while hears its leader before it suspects it. The clock of an
+ * event is read after the message it brings was received (leases count on that).
  *
  * Ownership, in full:
  *   IN   an event and all it points to is borrowed for the call. Entry bytes are the exception:
@@ -41,8 +44,7 @@
 
 struct consensus; /* Opaque. */
 
-/* ---- Configuration and recovery ----------------------------------------------------------------
- */
+/* ---- Configuration and recovery ------------------------------------------------------------ */
 
 struct consensus_member {
     uint64_t replica; /* Never used twice in a cluster; > 0. */
@@ -50,13 +52,16 @@ struct consensus_member {
     bool voter;       /* Or a learner, which receives and never votes. */
 };
 
-enum { CONSENSUS_MEMBERS_MAX = 9 };
+enum {
+    CONSENSUS_MEMBERS_MAX = 9,
+    CONSENSUS_WINDOW_MAX = 1 << 16, /* Bound on window_entries_max. */
+};
 
 struct consensus_config {
     uint64_t replica;     /* This replica; one of `members`. */
     uint32_t node;        /* This process. */
     uint32_t incarnation; /* This life of the process: raised and synced before anything is sent. */
-    const struct consensus_member *members; /* Copied. Sorted by replica, all distinct. */
+    const struct consensus_member *members; /* Copied. Sorted by replica; nodes are distinct too. */
     uint32_t member_count;                  /* 1..CONSENSUS_MEMBERS_MAX. */
 
     uint32_t heartbeat_interval_ms;
@@ -115,8 +120,7 @@ struct consensus_boot {
     uint32_t lease_wait_ms; /* Longest lease it may have granted before the restart. */
 };
 
-/* ---- Messages -----------------------------------------------------------------------------------
- */
+/* ---- Messages ------------------------------------------------------------------------------ */
 
 /* One shape for all messages of all implementations, so that there is one codec; an implementation
  * says for each of its types which fields carry what. Unused fields are zero. */
@@ -136,8 +140,7 @@ struct consensus_message {
     uint32_t entry_count;
 };
 
-/* ---- Events -------------------------------------------------------------------------------------
- */
+/* ---- Events -------------------------------------------------------------------------------- */
 
 enum consensus_event_type {
     CONSENSUS_TICK = 1,  /* Time passed (at the latest at ready.wake_at_ms). */
@@ -179,8 +182,7 @@ struct consensus_event {
     } u;
 };
 
-/* ---- Results ------------------------------------------------------------------------------------
- */
+/* ---- Results ------------------------------------------------------------------------------- */
 
 struct consensus_apply {
     struct consensus_entry entry; /* Chosen. */
@@ -217,7 +219,8 @@ struct consensus_ready {
 
     uint64_t load_first, load_last; /* Entries wanted from the log for a peer; 0: none. */
 
-    uint64_t wake_at_ms; /* Deliver CONSENSUS_TICK then; replaces any earlier request. */
+    uint64_t wake_at_ms; /* Deliver CONSENSUS_TICK then; replaces any earlier request.
+                            UINT64_MAX: nothing is due. */
 };
 
 enum consensus_role { CONSENSUS_FOLLOWER = 1, CONSENSUS_CANDIDATE, CONSENSUS_LEADER };
@@ -259,11 +262,11 @@ struct consensus_counters {
     uint64_t stale_dropped; /* Messages of older ballots, rounds or incarnations. */
 };
 
-/* ---- The implementation's side ------------------------------------------------------------------
- */
+/* ---- The implementation's side ------------------------------------------------------------- */
 
 struct consensus_type {
-    const char *name; /* "paxos" */
+    const char *name;                          /* "paxos" */
+    const char *(*message_name)(uint8_t type); /* "ACCEPT"; never NULL. */
     struct consensus *(*create)(const struct base_allocator *allocator,
                                 const struct consensus_config *config,
                                 const struct consensus_boot *boot, uint64_t now_ms);
@@ -282,8 +285,7 @@ struct consensus {
     const struct consensus_type *type;
 };
 
-/* ---- Operations ---------------------------------------------------------------------------------
- */
+/* ---- Operations ---------------------------------------------------------------------------- */
 
 /* Whether a configuration keeps its invariants: TORC_OK or TORC_INVALID. */
 enum torc_status consensus_config_check(const struct consensus_config *config) TORC_MUST_CHECK;
@@ -324,9 +326,10 @@ const struct consensus_counters *consensus_counters(const struct consensus *mach
 
 /* Aborts on the first broken invariant; cost proportional to the window. */
 void consensus_check(const struct consensus *machine);
-/* Stable text of a ready or a message, for golden tests: one action a line, zero fields left out.
+/* Stable text of a ready, for golden tests and traces: one action a line, zero fields left out.
  * Returns the length it would need, as snprintf does. */
-size_t consensus_format_ready(const struct consensus_ready *ready, char *buffer,
+size_t consensus_format_ready(const struct consensus_type *type,
+                              const struct consensus_ready *ready, char *buffer,
                               size_t buffer_size);
 
 #endif /* TORC_PAXOS_CONSENSUS_H */

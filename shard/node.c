@@ -635,6 +635,16 @@ const struct shard_map *shard_node_map(const struct shard_node *node)
     return &node->map;
 }
 
+bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
+                             struct consensus_info *ret_info)
+{
+    const struct node_replica *replica = node_find_replica(node, group);
+    if (replica == NULL || replica->state != NODE_REPLICA_RUNNING)
+        return false;
+    shard_group_info(replica->consensus, ret_info);
+    return true;
+}
+
 const struct shard_node_counters *shard_node_counters(const struct shard_node *node)
 {
     return &node->counters;

@@ -99,6 +99,9 @@ bool shard_node_is_drained(const struct shard_node *node);
 
 /* The newest map that is known, version 0: none. Its nodes are the peers to be connected to. */
 const struct shard_map *shard_node_map(const struct shard_node *node);
+/* What the replica of a group knows of its consensus; false when there is none running here. */
+bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
+                             struct consensus_info *ret_info);
 struct shard_node_counters {
     uint64_t refused_foreign;  /* From another cluster, or a storage id that is not the map's. */
     uint64_t refused_repeated; /* Seen before, or meant for an earlier life. */

@@ -413,7 +413,10 @@ void shard_service_request(struct shard_service *service, const struct shard_req
         note_sequence(service, batch->route, batch->sequence + batch->request_count - 1);
     struct consensus_info info;
     shard_group_info(service->group, &info);
-    bool leads = info.role == CONSENSUS_LEADER && shard_group_trouble(service->group) == TORC_OK;
+    struct shard_machine_info machine;
+    shard_machine_info(service->machine, &machine);
+    bool leads = info.role == CONSENSUS_LEADER && machine.genesis &&
+                 shard_group_trouble(service->group) == TORC_OK;
     uint64_t stamp = leads ? next_stamp(service, clocks, turn->now_ms) : 0;
     struct base_bytes rest = batch->requests;
     size_t write_count = 0, read_count = 0;

@@ -1,0 +1,416 @@
+#include "tests/lib/trio.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hlc.h"
+#include "ring/token.h"
+#include "shard/codec.h"
+#include "store/sim_kv.h"
+#include "wire/body.h"
+
+enum { TRIO_VNODE_BITS = 6, TRIO_POOL_SIZE = 64 * 1024 * 1024 };
+
+struct trio_record { /* What the disk holds. */
+    struct store_record record;
+    uint8_t *payload;
+};
+
+struct trio_host {
+    struct shard_node *node; /* NULL while it is dead. */
+    struct base_pool pool;
+    struct store_kv *kv;
+    struct wire_id storage;
+    uint32_t incarnation;
+    struct trio_record *disk;
+    size_t disk_count, disk_capacity;
+    uint64_t batch;
+    bool isolated;
+};
+
+struct trio_message {
+    uint32_t from, to; /* Node ids; 0: the client. */
+    uint64_t route;    /* Of the answer: the asker's node id, or TRIO_CLIENT_ROUTE. */
+    bool on_dealer;    /* Comes back along the way on which the receiver asked. */
+    uint8_t *bytes;
+    size_t size;
+};
+
+struct trio {
+    struct counting counting;
+    const struct base_allocator *allocator;
+    struct trio_host hosts[TRIO_NODES];
+    uint32_t group_count;
+    struct wire_id cluster;
+    struct shard_map map;
+    uint64_t now_ms;
+    struct trio_message *queue;
+    size_t queue_count, queue_capacity;
+    uint64_t client_number, sequence;
+    struct trio_answer answer;
+    uint64_t answers;
+    struct wire_arena *arena;
+};
+
+enum { TRIO_WALL_OFFSET_MS = 1000000 };
+
+static struct shard_timing timing(void)
+{
+    return (struct shard_timing){.heartbeat_interval_ms = 50,
+                                 .election_timeout_ms = 300,
+                                 .retransmit_timeout_ms = 200,
+                                 .clock_drift_per_mille = 50,
+                                 .window_entries_max = 256,
+                                 .window_bytes_max = 4 << 20,
+                                 .cache_bytes_max = 1 << 20,
+                                 .message_bytes_max = 1 << 20,
+                                 .reads_max = 256};
+}
+
+/* ---- Disk
+ * ----------------------------------------------------------------------------------------- */
+
+static void disk_write(struct trio *trio, struct trio_host *host, struct shard_log_batch *log)
+{
+    for (size_t i = 0; i < log->record_count; i++) {
+        host->disk = base_array_reserve(trio->allocator, host->disk, &host->disk_capacity,
+                                        host->disk_count + 1, sizeof(*host->disk));
+        struct trio_record *kept = &host->disk[host->disk_count++];
+        *kept = (struct trio_record){.record = log->records[i]};
+        if (log->records[i].payload.size == 0)
+            continue;
+        kept->payload = base_alloc(trio->allocator, log->records[i].payload.size);
+        memcpy(kept->payload, log->records[i].payload.data, log->records[i].payload.size);
+        kept->record.payload.data = kept->payload;
+    }
+    host->batch++;
+}
+
+/* ---- Life
+ * ----------------------------------------------------------------------------------------- */
+
+void trio_start(struct trio *trio, uint32_t id)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    TORC_ASSERT(host->node == NULL);
+    host->incarnation++;
+    struct shard_recovery *recovery = shard_recovery_new(host->kv, &host->pool, trio->allocator);
+    for (size_t i = 0; i < host->disk_count; i++)
+        shard_recovery_record(recovery, &host->disk[i].record);
+    TORC_ASSERT(shard_recovery_status(recovery) == TORC_OK);
+    struct shard_node_config config = {.cluster = trio->cluster,
+                                       .storage = host->storage,
+                                       .id = id,
+                                       .incarnation = host->incarnation,
+                                       .recovered_batch = host->batch,
+                                       .timing = timing(),
+                                       .apply_bytes_max = 1 << 16,
+                                       .request_time_max_ms = 60000,
+                                       .records_bytes_max = 1 << 20,
+                                       .credit = 128,
+                                       .pending_max = 256,
+                                       .read_batches_max = 64,
+                                       .log_size_max = 1 << 30,
+                                       .flush_bytes = 1 << 20,
+                                       .greeting_timeout_ms = 500,
+                                       .seed = id * 7919 + host->incarnation};
+    const char *text = "";
+    enum torc_status status =
+        shard_node_new(&config, recovery, host->kv, &host->pool, trio->allocator, trio->now_ms,
+                       trio->now_ms + TRIO_WALL_OFFSET_MS, &text, &host->node);
+    if (status != TORC_OK)
+        torc_assert_fail(text, __FILE__, __LINE__);
+    shard_recovery_free(recovery);
+}
+
+void trio_kill(struct trio *trio, uint32_t id)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    shard_node_free(host->node);
+    host->node = NULL;
+    store_sim_kv_crash(host->kv, 0);
+}
+
+struct trio *trio_new(uint32_t group_count)
+{
+    struct trio *trio = calloc(1, sizeof(*trio));
+    TORC_ASSERT(trio != NULL);
+    trio->allocator = counting_init(&trio->counting);
+    trio->group_count = group_count;
+    trio->now_ms = 1000;
+    trio->cluster.bytes[0] = 0xC1;
+    trio->arena = wire_arena_new(trio->allocator, 1 << 24);
+    shard_map_init(&trio->map, trio->allocator);
+    for (uint32_t i = 0; i < TRIO_NODES; i++) {
+        struct trio_host *host = &trio->hosts[i];
+        base_pool_init(&host->pool, trio->allocator, TRIO_POOL_SIZE);
+        host->kv = store_sim_kv_new(trio->allocator, i + 1);
+        host->storage.bytes[0] = (uint8_t)(0x50 + i);
+        trio_start(trio, i + 1);
+    }
+    return trio;
+}
+
+void trio_free(struct trio *trio)
+{
+    for (uint32_t i = 0; i < TRIO_NODES; i++) {
+        struct trio_host *host = &trio->hosts[i];
+        shard_node_free(host->node);
+        store_kv_close(host->kv);
+        for (size_t r = 0; r < host->disk_count; r++)
+            base_free(trio->allocator, host->disk[r].payload, host->disk[r].record.payload.size);
+        base_array_free(trio->allocator, host->disk, &host->disk_capacity, sizeof(*host->disk));
+        base_pool_fini(&host->pool);
+    }
+    for (size_t i = 0; i < trio->queue_count; i++)
+        base_free(trio->allocator, trio->queue[i].bytes, trio->queue[i].size);
+    base_array_free(trio->allocator, trio->queue, &trio->queue_capacity, sizeof(*trio->queue));
+    shard_map_fini(&trio->map);
+    wire_arena_free(trio->arena);
+    counting_fini(&trio->counting);
+    free(trio);
+}
+
+/* ---- Network
+ * -------------------------------------------------------------------------------------- */
+
+static void post(struct trio *trio, struct trio_message message, struct base_bytes bytes)
+{
+    trio->queue = base_array_reserve(trio->allocator, trio->queue, &trio->queue_capacity,
+                                     trio->queue_count + 1, sizeof(*trio->queue));
+    message.bytes = base_alloc(trio->allocator, bytes.size);
+    message.size = bytes.size;
+    memcpy(message.bytes, bytes.data, bytes.size);
+    trio->queue[trio->queue_count++] = message;
+}
+
+static void client_receive(struct trio *trio, const struct wire_envelope *envelope)
+{
+    if (envelope->type != WIRE_TYPE_REPLY)
+        return;
+    const ProtobufCMessage *body;
+    TORC_ASSERT(wire_body_read(trio->arena, envelope, &body) == TORC_OK);
+    const Torc__Wire__Reply *reply = (const Torc__Wire__Reply *)body;
+    struct base_bytes rest = envelope->payload;
+    for (uint32_t i = 0; i < reply->answer_count; i++) {
+        struct wire_answer answer;
+        TORC_ASSERT(wire_answer_read(rest, &answer) == TORC_OK);
+        rest = base_bytes_of(rest.data + answer.encoded.size, rest.size - answer.encoded.size);
+        trio->answer = (struct trio_answer){.status = answer.status,
+                                            .number = answer.number,
+                                            .detail = answer.detail,
+                                            .leader_node = reply->leader_node};
+        struct wire_result result;
+        size_t cursor = 0;
+        if (wire_result_next(&answer, &cursor, &result)) {
+            trio->answer.kind = result.kind;
+            trio->answer.value_number = result.number;
+            TORC_ASSERT(result.bytes.size < sizeof(trio->answer.bytes));
+            if (result.bytes.size > 0)
+                memcpy(trio->answer.bytes, result.bytes.data, result.bytes.size);
+            trio->answer.size = result.bytes.size;
+        }
+        trio->answers++;
+    }
+    if (reply->answer_count == 0) {
+        trio->answer =
+            (struct trio_answer){.status = WIRE_NOT_LEADER, .leader_node = reply->leader_node};
+        trio->answers++;
+    }
+}
+
+static void deliver(struct trio *trio, const struct trio_message *message)
+{
+    struct wire_envelope envelope;
+    TORC_ASSERT(wire_envelope_read(base_bytes_of(message->bytes, message->size), &envelope) ==
+                TORC_OK);
+    if (message->to == 0) {
+        client_receive(trio, &envelope);
+        return;
+    }
+    struct trio_host *to = &trio->hosts[message->to - 1];
+    bool cut = message->from != 0 && (to->isolated || trio->hosts[message->from - 1].isolated);
+    if (to->node == NULL || cut)
+        return;
+    enum torc_status status =
+        shard_node_receive(to->node, message->route, message->on_dealer, &envelope, trio->now_ms);
+    TORC_ASSERT(status == TORC_OK || status == TORC_STALE || status == TORC_FOREIGN);
+}
+
+static void turn(struct trio *trio, uint32_t id)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    if (host->node == NULL)
+        return;
+    struct shard_node_ready ready;
+    shard_node_turn(host->node, trio->now_ms, trio->now_ms + TRIO_WALL_OFFSET_MS, &ready);
+    TORC_ASSERT(ready.fatal == NULL);
+    for (size_t i = 0; i < ready.send_count; i++) {
+        const struct shard_send *send = &ready.sends[i];
+        bool back = send->node == 0;
+        uint32_t to =
+            !back ? send->node : (send->route == TRIO_CLIENT_ROUTE ? 0 : (uint32_t)send->route);
+        post(trio, (struct trio_message){.from = id, .to = to, .route = id, .on_dealer = back},
+             send->message);
+    }
+    TORC_ASSERT(ready.load_count == 0);
+    if (ready.log != NULL) {
+        disk_write(trio, host, ready.log);
+        shard_node_stored(host->node, ready.log, host->batch, trio->now_ms);
+    }
+    shard_node_check(host->node);
+}
+
+void trio_run(struct trio *trio, uint64_t ms)
+{
+    for (uint64_t step = 0; step < ms; step++) {
+        trio->now_ms++;
+        for (uint32_t id = 1; id <= TRIO_NODES; id++)
+            turn(trio, id);
+        size_t count = trio->queue_count;
+        for (size_t i = 0; i < count; i++)
+            deliver(trio, &trio->queue[i]);
+        for (size_t i = 0; i < count; i++)
+            base_free(trio->allocator, trio->queue[i].bytes, trio->queue[i].size);
+        trio->queue_count -= count;
+        memmove(trio->queue, trio->queue + count, trio->queue_count * sizeof(*trio->queue));
+    }
+}
+
+void trio_isolate(struct trio *trio, uint32_t node, bool cut)
+{
+    trio->hosts[node - 1].isolated = cut;
+}
+
+/* ---- The client
+ * ----------------------------------------------------------------------------------- */
+
+static void client_send(struct trio *trio, uint32_t to, enum wire_type type,
+                        const ProtobufCMessage *body, struct base_bytes payload)
+{
+    uint8_t packed[65536], message[131072];
+    size_t size = protobuf_c_message_pack(body, packed);
+    TORC_ASSERT(size <= sizeof(packed));
+    struct wire_envelope envelope = {.type = type,
+                                     .cluster = trio->cluster,
+                                     .incarnation = 1,
+                                     .number = ++trio->client_number,
+                                     .wall_ms = trio->now_ms,
+                                     .body = base_bytes_of(packed, size),
+                                     .payload = payload};
+    TORC_ASSERT(wire_envelope_size(&envelope) <= sizeof(message));
+    wire_envelope_write(&envelope, message);
+    post(trio, (struct trio_message){.from = 0, .to = to, .route = TRIO_CLIENT_ROUTE},
+         base_bytes_of(message, wire_envelope_size(&envelope)));
+}
+
+void trio_init(struct trio *trio)
+{
+    struct shard_map *map = &trio->map;
+    shard_map_reserve(map, TRIO_NODES, trio->group_count + 1, TRIO_VNODE_BITS);
+    map->cluster = trio->cluster;
+    map->version = 1;
+    map->feature_level = 1;
+    map->read_mode = CONSENSUS_READ_QUORUM;
+    map->limits = (struct wire_limits){
+        .key_size_max = 4096, .value_size_max = 65536, .request_size_max = 131072};
+    for (uint32_t i = 0; i < TRIO_NODES; i++) {
+        map->nodes[i].id = i + 1;
+        map->nodes[i].storage = trio->hosts[i].storage;
+        snprintf(map->nodes[i].address, SHARD_ADDRESS_SIZE, "tcp://127.0.0.1:%u", 7001 + i);
+    }
+    map->next_replica = 1;
+    for (uint32_t g = 0; g <= trio->group_count; g++) {
+        map->groups[g].id = g;
+        map->groups[g].consensus = SHARD_CONSENSUS_PAXOS;
+        map->groups[g].replica_count = TRIO_NODES;
+        for (uint32_t i = 0; i < TRIO_NODES; i++)
+            map->groups[g].replicas[i] = (struct shard_map_replica){
+                .id = map->next_replica++, .node = i + 1, .voter = true, .used = g == 0};
+    }
+    for (uint32_t vnode = 0; vnode < 1u << TRIO_VNODE_BITS; vnode++) {
+        map->owners[vnode] = 1 + vnode % trio->group_count;
+        map->epochs[vnode] = 1;
+    }
+    TORC_ASSERT(shard_map_flaw(map) == NULL);
+    struct base_bytes encoded;
+    shard_codec_map_encode(map, trio->allocator, &encoded);
+    Torc__Wire__Map *message = torc__wire__map__unpack(NULL, encoded.size, encoded.data);
+    Torc__Wire__Init init = TORC__WIRE__INIT__INIT;
+    init.map = message;
+    for (uint32_t id = 1; id <= TRIO_NODES; id++)
+        client_send(trio, id, WIRE_TYPE_INIT, &init.base, base_bytes_of(NULL, 0));
+    torc__wire__map__free_unpacked(message, NULL);
+    base_free(trio->allocator, (void *)(uintptr_t)encoded.data, encoded.size);
+}
+
+const struct shard_map *trio_map(struct trio *trio)
+{
+    return &trio->map;
+}
+
+struct shard_node *trio_node(struct trio *trio, uint32_t node)
+{
+    return trio->hosts[node - 1].node;
+}
+
+uint32_t trio_group_of(struct trio *trio, const char *key)
+{
+    uint64_t token = ring_token(base_bytes_text(key), TRIO_VNODE_BITS);
+    return trio->map.owners[ring_vnode(token, TRIO_VNODE_BITS)];
+}
+
+bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
+                  uint64_t ms, struct trio_answer *ret_answer)
+{
+    uint8_t request[4096];
+    uint64_t last_time = base_hlc_from_ms(trio->now_ms + TRIO_WALL_OFFSET_MS + 30000);
+    size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){7, 7},
+                                     number, last_time, 0);
+    size += wire_op_write(request + size, sizeof(request) - size, op);
+    wire_request_end(request, size, 1);
+    char key[256];
+    memcpy(key, op->key.data, op->key.size);
+    key[op->key.size] = '\0';
+    Torc__Wire__Request body = TORC__WIRE__REQUEST__INIT;
+    body.group = trio_group_of(trio, key);
+    body.request_count = 1;
+    body.sequence = ++trio->sequence;
+    uint64_t before = trio->answers;
+    client_send(trio, node, WIRE_TYPE_REQUEST, &body.base, base_bytes_of(request, size));
+    for (uint64_t step = 0; step < ms && trio->answers == before; step++)
+        trio_run(trio, 1);
+    *ret_answer = trio->answer;
+    return trio->answers != before;
+}
+
+/* ---- Looking
+ * -------------------------------------------------------------------------------------- */
+
+uint32_t trio_leader(struct trio *trio, uint32_t group)
+{
+    for (uint32_t id = 1; id <= TRIO_NODES; id++) {
+        struct consensus_info info;
+        if (trio->hosts[id - 1].node != NULL &&
+            shard_node_replica_info(trio->hosts[id - 1].node, group, &info) && info.serving)
+            return id;
+    }
+    return 0;
+}
+
+bool trio_run_until_serving(struct trio *trio, uint64_t ms)
+{
+    for (uint64_t step = 0; step < ms; step++) {
+        trio_run(trio, 1);
+        uint32_t serving = 0;
+        for (uint32_t group = 0; group <= trio->group_count; group++)
+            serving += trio_leader(trio, group) != 0;
+        if (serving == trio->group_count + 1) {
+            trio_run(trio, 20); /* A new group's first entry. */
+            return true;
+        }
+    }
+    return false;
+}

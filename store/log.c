@@ -30,6 +30,11 @@ uint32_t store_log_payload_max(const struct store_log_config *config)
     return config->batch_size_max - STORE_RECORD_HEADER_SIZE;
 }
 
+const struct store_log_config *store_log_config_of(const struct store_log *log)
+{
+    return &log->config;
+}
+
 enum torc_status store_log_outcome(struct store_log *log, enum torc_status status)
 {
     if (status != TORC_OK && status != TORC_FULL)
@@ -390,6 +395,7 @@ enum torc_status store_log_open(const struct store_log_config *config,
         return TORC_INVALID;
     struct store_log *log = base_alloc_zero(allocator, sizeof *log);
     log->config = *config;
+    log->batch_size_max = config->batch_size_max;
     log->geometry = geometry;
     log->device = device;
     log->allocator = allocator;
@@ -398,7 +404,7 @@ enum torc_status store_log_open(const struct store_log_config *config,
     enum torc_status status = list_segments(log);
     if (status == TORC_OK && superblock->position.segment > 0)
         status = store_log_recover(log, visitor, ret_damage);
-    log->batch_blocks_max = store_log_batch_blocks(&geometry, log->config.batch_size_max);
+    log->batch_blocks_max = store_log_batch_blocks(&geometry, log->batch_size_max);
     log->blocks = base_alloc(allocator, (size_t)log->batch_blocks_max * geometry.block_size);
     if (status == TORC_OK && superblock->position.segment == 0)
         status = roll(log);

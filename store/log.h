@@ -106,6 +106,9 @@ void store_log_close(struct store_log *log);
 /* The largest payload that a record may have under this config. */
 uint32_t store_log_payload_max(const struct store_log_config *config);
 
+/* The config that the log was opened with; dead with the log. */
+const struct store_log_config *store_log_config_of(const struct store_log *log);
+
 /*
  * Writes the records and syncs them: durable on return. One batch, or, if they are more than
  * batch_size_max, several in their order, each whole or not at all; so a MARK stands after the

@@ -27,7 +27,7 @@ struct store_log_geometry {
 };
 
 struct store_log {
-    struct store_log_config config; /* batch_size_max: at least the largest record in the log. */
+    struct store_log_config config;
     struct store_log_geometry geometry;
     const struct store_device *device;
     const struct base_allocator *allocator;
@@ -37,9 +37,10 @@ struct store_log {
     uint64_t *spares;               /* Segments on the device that are not live. */
     size_t spare_count;
     size_t spare_capacity;
-    uint64_t next_segment; /* Above every number that the device has ever shown. */
-    uint64_t preparing;    /* Number under which a spare is being made; 0: none. */
-    uint8_t *blocks;       /* Where a batch is put together: batch_blocks_max blocks. */
+    uint64_t next_segment;   /* Above every number that the device has ever shown. */
+    uint64_t preparing;      /* Number under which a spare is being made; 0: none. */
+    uint32_t batch_size_max; /* The configured one, or the largest record of an earlier life. */
+    uint8_t *blocks;         /* Where a batch is put together: batch_blocks_max blocks. */
     uint32_t batch_blocks_max;
     uint8_t *scratch; /* Blocks read back. */
     size_t scratch_capacity;

@@ -176,8 +176,8 @@ static enum torc_status take_record(struct recovery *r, struct store_log_writer 
         at.size = (uint32_t)store_record_size(record);
         store_log_writer_add(writer, record);
     }
-    if (at.size > log->config.batch_size_max)
-        log->config.batch_size_max = at.size;
+    if (at.size > log->batch_size_max)
+        log->batch_size_max = at.size;
     if (store_log_index_apply(&log->index, record, &at) != TORC_OK)
         return flaw(r, STORE_LOG_RECORD_BAD, found->block);
     tell_visitor(r, record);

@@ -36,7 +36,7 @@ static enum torc_status copier_flush(struct copier *copier)
 /* Makes room for a record of `size` bytes, writing what was gathered if need be. */
 static enum torc_status copier_reserve(struct copier *copier, uint64_t size)
 {
-    if (copier->length + size > copier->log->config.batch_size_max)
+    if (copier->length + size > copier->log->batch_size_max)
         return copier_flush(copier);
     return TORC_OK;
 }
@@ -63,7 +63,7 @@ static enum torc_status copy_location(struct copier *copier, const struct store_
                                       const struct store_log_location *at)
 {
     struct store_log *log = copier->log;
-    TORC_ASSERT(at->size <= log->config.batch_size_max);
+    TORC_ASSERT(at->size <= log->batch_size_max);
     enum torc_status status = copier_reserve(copier, at->size);
     if (status != TORC_OK)
         return status;
@@ -108,16 +108,15 @@ static enum torc_status copy_group(struct copier *copier, const struct store_log
 
 static enum torc_status copy_segment(struct store_log *log, uint64_t segment)
 {
-    struct copier copier = {.log = log,
-                            .segment = segment,
-                            .payload = base_alloc(log->allocator, log->config.batch_size_max)};
+    struct copier copier = {
+        .log = log, .segment = segment, .payload = base_alloc(log->allocator, log->batch_size_max)};
     enum torc_status status = TORC_OK;
     for (size_t g = 0; status == TORC_OK && g < log->index.group_count; g++)
         status = copy_group(&copier, &log->index.groups[g]);
     if (status == TORC_OK)
         status = copier_flush(&copier);
     base_array_free(log->allocator, copier.records, &copier.capacity, sizeof *copier.records);
-    base_free(log->allocator, copier.payload, log->config.batch_size_max);
+    base_free(log->allocator, copier.payload, log->batch_size_max);
     return status;
 }
 

@@ -38,7 +38,7 @@ static bool power_of_two(uint32_t value)
     return value != 0 && (value & (value - 1)) == 0;
 }
 
-static bool geometry_valid(const struct store_superblock *superblock)
+bool store_superblock_geometry_valid(const struct store_superblock *superblock)
 {
     uint32_t block_size = superblock->block_size;
     if (!power_of_two(block_size) || block_size < STORE_BLOCK_SIZE_MIN ||
@@ -61,7 +61,7 @@ static bool position_valid(const struct store_superblock *superblock)
 
 void store_superblock_encode(const struct store_superblock *superblock, uint8_t *bytes)
 {
-    TORC_ASSERT(geometry_valid(superblock));
+    TORC_ASSERT(store_superblock_geometry_valid(superblock));
     TORC_ASSERT(position_valid(superblock));
     memset(bytes, 0, STORE_SUPERBLOCK_SIZE);
     memcpy(bytes + AT_MAGIC, magic, sizeof magic);
@@ -106,7 +106,7 @@ enum torc_status store_superblock_decode(const uint8_t *bytes, struct store_supe
     memcpy(superblock.storage_id, bytes + AT_STORAGE_ID, STORE_ID_SIZE);
     memcpy(superblock.cluster_id, bytes + AT_CLUSTER_ID, STORE_ID_SIZE);
     if (version != STORE_SUPERBLOCK_VERSION || superblock.sequence == 0 ||
-        !geometry_valid(&superblock) || !position_valid(&superblock))
+        !store_superblock_geometry_valid(&superblock) || !position_valid(&superblock))
         return TORC_MALFORMED;
     *ret = superblock;
     return TORC_OK;
@@ -141,7 +141,7 @@ enum torc_status store_superblock_format(const struct store_device *device,
     superblock->oldest = 0;
     superblock->position = (struct store_position){0};
     superblock->sequence = 1;
-    if (!geometry_valid(superblock))
+    if (!store_superblock_geometry_valid(superblock))
         return TORC_INVALID;
     uint64_t segment;
     uint64_t size;

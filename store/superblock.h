@@ -43,6 +43,9 @@ struct store_superblock {
     uint64_t sequence;              /* Rises by one with every update. */
 };
 
+/* Whether block_size and segment_size are in range and fit together. */
+bool store_superblock_geometry_valid(const struct store_superblock *superblock);
+
 /* Fills STORE_SUPERBLOCK_SIZE bytes. */
 void store_superblock_encode(const struct store_superblock *superblock, uint8_t *bytes);
 /* TORC_MALFORMED: not a superblock, or not whole; TORC_NEWER: whole, of a layout unknown here. */

@@ -19,9 +19,8 @@
 #include "store/device.h"
 
 enum {
-    STORE_EXIT_IO = 74,                   /* Exit status after a failed write or sync (EX_IOERR). */
-    STORE_FILE_PIECE_SIZE = 1024 * 1024,  /* Bytes that one prepare call writes and syncs. */
-    STORE_FILE_SEGMENTS_MAX = 1024 * 1024 /* Files in log/; more is TORC_FULL. */
+    STORE_EXIT_IO = 74,                 /* Exit status after a failed write or sync (EX_IOERR). */
+    STORE_FILE_PIECE_SIZE = 256 * 1024, /* Bytes that one prepare call writes and syncs. */
 };
 
 struct store_file_device;

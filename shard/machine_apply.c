@@ -381,10 +381,13 @@ enum torc_status shard_machine_admit(struct shard_machine *machine,
         shard_outcomes_add(outcomes, request->client, request->number, record.answer);
         return TORC_EXISTS;
     }
-    uint64_t now_ms = base_hlc_to_ms(clock > stamp ? clock : stamp);
-    if (request->last_time > base_hlc_from_ms(now_ms + machine->config.request_time_max_ms))
+    uint64_t now = clock > stamp ? clock : stamp;
+    uint64_t last_ms = base_hlc_to_ms(now) + machine->config.request_time_max_ms;
+    if (request->last_time > base_hlc_from_ms(last_ms))
         return TORC_INVALID;
-    if (machine->records.bytes >= machine->config.records_bytes_max)
+    /* Records go only when entries are applied: while some are due, an entry makes room. */
+    if (machine->records.bytes >= machine->config.records_bytes_max &&
+        !shard_records_due(&machine->records, now))
         return TORC_BUSY;
     return TORC_OK;
 }

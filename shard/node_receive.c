@@ -195,12 +195,21 @@ static enum torc_status dispatch(struct shard_node *node, struct node_peer *peer
     return TORC_MALFORMED;
 }
 
+/* A tool that was given nothing but an address may look before it knows the cluster's id. */
+static bool asks_only_to_see(const struct wire_envelope *envelope)
+{
+    static const struct wire_id none;
+    return memcmp(&envelope->cluster, &none, sizeof(none)) == 0 &&
+           (envelope->type == WIRE_TYPE_STATUS_REQUEST || envelope->type == WIRE_TYPE_MAP_REQUEST);
+}
+
 enum torc_status shard_node_receive(struct shard_node *node, uint64_t route, bool on_dealer,
                                     const struct wire_envelope *envelope, uint64_t now_ms)
 {
     TORC_ASSERT(now_ms >= node->now_ms);
     node->now_ms = node->turn.now_ms = now_ms;
-    if (memcmp(&envelope->cluster, &node->config.cluster, sizeof(envelope->cluster)) != 0) {
+    if (memcmp(&envelope->cluster, &node->config.cluster, sizeof(envelope->cluster)) != 0 &&
+        !asks_only_to_see(envelope)) {
         node->counters.refused_foreign++;
         return TORC_FOREIGN;
     }

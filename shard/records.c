@@ -282,9 +282,14 @@ struct base_bytes shard_records_close(struct shard_records *records, uint64_t sl
     return base_bytes_of(block->bytes, block->size);
 }
 
+bool shard_records_due(const struct shard_records *records, uint64_t clock)
+{
+    return records->heap_count > 0 && records->heap[0]->last_time < clock;
+}
+
 bool shard_records_expire(struct shard_records *records, uint64_t clock, uint64_t *ret_slot)
 {
-    if (records->heap_count == 0 || records->heap[0]->last_time >= clock)
+    if (!shard_records_due(records, clock))
         return false;
     struct shard_record_block *block = heap_pop(records);
     for (uint32_t i = 0; i < block->count; i++)

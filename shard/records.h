@@ -68,6 +68,9 @@ struct base_bytes shard_records_close(struct shard_records *records, uint64_t sl
  * *ret_slot is its slot; false: there is none. */
 bool shard_records_expire(struct shard_records *records, uint64_t clock, uint64_t *ret_slot);
 
+/* Whether there is one. */
+bool shard_records_due(const struct shard_records *records, uint64_t clock);
+
 /* A block as it was stored. TORC_DAMAGED, TORC_NEWER: nothing changed. */
 enum torc_status shard_records_load(struct shard_records *records, uint64_t slot,
                                     struct base_bytes value) TORC_MUST_CHECK;

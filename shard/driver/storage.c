@@ -1,0 +1,172 @@
+#include "shard/driver/storage.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "store/driver/rocks.h"
+#include "store/log.h"
+
+enum { STORAGE_REQUESTS_MAX = 65536 };
+
+static void refuse(const struct shard_driver_config *config, const char *text)
+{
+    char quoted[STORE_DIRECTORY_TEXT_SIZE * 2];
+    base_log(BASE_LOG_ERROR, "refused", "node=%" PRIu64 " dir=\"%s\" why=%s", config->node,
+             config->dir, base_log_quote(quoted, sizeof(quoted), text, strlen(text)));
+}
+
+static bool open_directory(struct host_storage *storage, const struct shard_driver_config *config)
+{
+    struct store_directory_expectation expectation = {.node = (uint32_t)config->node,
+                                                      .cluster_id = config->cluster,
+                                                      .feature_level_max = SHARD_FEATURE_LEVEL};
+    char text[STORE_DIRECTORY_TEXT_SIZE];
+    enum torc_status status =
+        store_directory_open(config->dir, &expectation, base_allocator_system(),
+                             &storage->directory, text, sizeof(text));
+    if (status != TORC_OK) {
+        refuse(config, text);
+        return false;
+    }
+    storage->superblock = store_directory_superblock(storage->directory);
+    if (store_directory_was_repaired(storage->directory))
+        base_log(BASE_LOG_WARN, "superblock_repaired", "node=%" PRIu64 " dir=\"%s\"", config->node,
+                 config->dir);
+    return true;
+}
+
+static bool open_state(struct host_storage *storage, const struct shard_driver_config *config)
+{
+    struct store_rocks_config rocks =
+        store_rocks_config_default(store_directory_state_path(storage->directory));
+    rocks.write_buffer_size = config->state_write_buffer_bytes;
+    rocks.block_cache_size = config->state_cache_bytes;
+    rocks.free_size_min = config->state_free_bytes_min;
+    char text[STORE_DIRECTORY_TEXT_SIZE];
+    enum torc_status status = store_rocks_open(&rocks, text, sizeof(text), &storage->kv);
+    if (status != TORC_OK)
+        refuse(config, text);
+    return status == TORC_OK;
+}
+
+static void visit_record(void *context, const struct store_record *record)
+{
+    shard_recovery_record(context, record);
+}
+
+static void visit_damage(void *context, uint32_t group, uint64_t replica, uint64_t slot)
+{
+    base_log(BASE_LOG_ERROR, "log_damaged",
+             "group=%u replica=%" PRIu64 " slot=%" PRIu64
+             " why=\"a record is rotten: this replica never votes again\"",
+             group, replica, slot);
+    shard_recovery_damaged(context, group, replica, slot);
+}
+
+static uint64_t visit_flushed(void *context, uint32_t group)
+{
+    return shard_recovery_flushed(context, group);
+}
+
+static void note_loadable(struct host_storage *storage)
+{
+    for (size_t i = 0; i < shard_recovery_count(storage->recovery); i++) {
+        uint32_t group = shard_recovery_at(storage->recovery, i)->group;
+        uint64_t first, last;
+        if (store_log_range(storage->log, group, &first, &last))
+            shard_recovery_loadable(storage->recovery, group, first);
+    }
+}
+
+static bool open_log(struct host_storage *storage, const struct shard_driver_config *config)
+{
+    struct store_log_config log = {
+        .batch_size_max = SHARD_LOG_BATCH_SIZE_MAX, .spare_segments = 1, .slack_segments = 2};
+    storage->recovery = shard_recovery_new(storage->kv, &storage->pool, base_allocator_system());
+    struct store_log_visitor visitor = {.context = storage->recovery,
+                                        .record = visit_record,
+                                        .damaged = visit_damage,
+                                        .flushed = visit_flushed};
+    struct store_log_damage damage;
+    enum torc_status status =
+        store_log_open(&log, store_directory_device(storage->directory), base_allocator_system(),
+                       storage->superblock, &visitor, &damage, &storage->log);
+    if (status == TORC_DAMAGED) {
+        base_log(BASE_LOG_ERROR, "refused",
+                 "node=%" PRIu64 " dir=\"%s\" why=\"the log is damaged: %s\" segment=%" PRIu64
+                 " block=%u batch=%" PRIu64
+                 " remedy=\"replace this node's replicas; a damaged log never votes again\"",
+                 config->node, config->dir, store_log_flaw_text(damage.flaw), damage.segment,
+                 damage.block, damage.batch);
+        return false;
+    }
+    if (status == TORC_OK && shard_recovery_status(storage->recovery) != TORC_OK) {
+        refuse(config, "pool_bytes is too small for what the log has to replay: raise it");
+        return false;
+    }
+    if (status != TORC_OK) {
+        refuse(config, torc_status_text(status));
+        return false;
+    }
+    struct store_log_stats stats;
+    store_log_stats(storage->log, &stats);
+    storage->recovered_batch = stats.position.batch;
+    note_loadable(storage);
+    return true;
+}
+
+/* Before anything is sent: no ballot and no message number is ever used by two lives. */
+static bool raise_incarnation(struct host_storage *storage,
+                              const struct shard_driver_config *config)
+{
+    storage->superblock->incarnation++;
+    enum torc_status status =
+        store_superblock_update(store_directory_device(storage->directory), storage->superblock);
+    if (status != TORC_OK)
+        refuse(config, "the superblock cannot be written");
+    return status == TORC_OK;
+}
+
+static bool start_thread(struct host_storage *storage, const struct shard_driver_config *config)
+{
+    enum torc_status status =
+        store_thread_start(storage->log, store_directory_device(storage->directory),
+                           storage->superblock, STORAGE_REQUESTS_MAX, &storage->thread);
+    if (status != TORC_OK)
+        refuse(config, "the storage thread could not be started");
+    return status == TORC_OK;
+}
+
+bool host_storage_open(struct host_storage *storage, const struct shard_driver_config *config)
+{
+    base_pool_init(&storage->pool, base_allocator_system(), config->pool_bytes);
+    return open_directory(storage, config) && open_state(storage, config) &&
+           open_log(storage, config) && raise_incarnation(storage, config) &&
+           start_thread(storage, config);
+}
+
+void host_storage_recovered(struct host_storage *storage)
+{
+    shard_recovery_free(storage->recovery);
+    storage->recovery = NULL;
+}
+
+struct store_request *host_storage_stop(struct host_storage *storage)
+{
+    if (storage->thread == NULL)
+        return NULL;
+    struct store_request *left = store_thread_stop(storage->thread);
+    storage->thread = NULL;
+    return left;
+}
+
+void host_storage_close(struct host_storage *storage)
+{
+    host_storage_recovered(storage);
+    store_log_close(storage->log);
+    if (storage->kv != NULL)
+        store_kv_close(storage->kv);
+    store_directory_close(storage->directory);
+    base_pool_fini(&storage->pool);
+}

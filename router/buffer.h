@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 
-enum { ROUTER_BUFFER_KEEP_MAX = 64 * 1024 };
+enum { ROUTER_BUFFER_KEEP_MAX = 16 * 1024 };
 
 /* Open, so that it can be embedded. All zero but the allocator: empty. */
 struct router_buffer {

@@ -65,15 +65,16 @@ struct router_courier_config {
     uint32_t probe_ms;   /* First pause between rounds of HELLO; grows to probe_max_ms. */
     uint32_t probe_max_ms;
     uint32_t resend_ms;       /* First pause before another copy to the same leader; doubles. */
-    uint32_t inflight_max;    /* Requests held, waiting and sent. */
+    uint32_t inflight_max;    /* Parcels held, waiting and sent. */
     size_t inflight_size_max; /* Their bytes. */
     size_t message_size_max;  /* Payload of one REQUEST message; at least one request goes. */
 };
 
 /* A message to be sent: the driver adds the envelope's head. */
 struct router_message {
-    uint32_t peer; /* router_courier_peer_address. */
-    uint32_t node; /* The receiver's id; 0: not known yet (a seed). */
+    uint32_t peer;        /* router_courier_peer_address. */
+    uint32_t node;        /* The receiver's id; 0: not known yet (a seed). */
+    uint32_t incarnation; /* The life of the receiver that it is meant for; 0: any. */
     enum wire_type type;
     struct base_bytes body, payload;
 };
@@ -106,10 +107,10 @@ bool router_courier_could_fit(const struct router_courier *courier, size_t count
 /* Adds an operation on a key; `op` is borrowed for the call. `call` and `part` come back in done.
  */
 void router_courier_add(struct router_courier *courier, uint64_t owner, const struct wire_op *op,
-                        bool writes, void *call, uint32_t part);
+                        void *call, uint32_t part);
 /* The same for an operation without a key, for a group of the map. Not ordered with any other. */
 void router_courier_add_group(struct router_courier *courier, uint32_t group,
-                              const struct wire_op *op, bool writes, void *call, uint32_t part);
+                              const struct wire_op *op, void *call, uint32_t part);
 
 /* ---- The cluster
  * ---------------------------------------------------------------------------------*/

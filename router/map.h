@@ -44,6 +44,7 @@ struct router_map {
     size_t node_count;
     struct router_map_group *groups; /* Rising by id, without the placement group. */
     size_t group_count;
+    size_t groups_size; /* Bytes of `groups`, which has room for the placement group too. */
     struct ring *ring;
     struct wire_limits limits;
 };

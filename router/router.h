@@ -88,21 +88,21 @@ void router_ready(struct router *router, struct router_ready *ret_ready);
 /* ---- Clients ------------------------------------------------------------------------------------
  */
 
-/* A client connected; `address` ("127.0.0.1:50000") is copied. TORC_FULL: clients_max are there:
- * write router_refusal() and close. */
-enum torc_status router_connection_opened(struct router *router, const char *address,
+/* A client connected. TORC_FULL: clients_max are there: write router_refusal() and close. */
+enum torc_status router_connection_opened(struct router *router,
                                           uint32_t *ret_connection) TORC_MUST_CHECK;
 struct base_bytes router_refusal(void);
 void router_connection_bytes(struct router *router, uint32_t connection, struct base_bytes bytes);
 /* All bytes of the newest ROUTER_WRITE are with the operating system. */
 void router_connection_written(struct router *router, uint32_t connection);
-/* The client is gone, or its stream has ended. Commands it sent are carried out; the number is free
- * again after this call. */
+/* The client is gone, or its stream has ended. Commands that were begun are carried out; the number
+ * is free again after this call, and bytes of a ROUTER_WRITE are gone. */
 void router_connection_closed(struct router *router, uint32_t connection);
-/* The process is about to end: nothing more is read from clients; what is in flight is answered.
- * True when every connection has been answered and written out. */
-bool router_drained(struct router *router);
+/* The process is about to end: no further command is begun, those that are in flight are answered.
+ */
 void router_drain(struct router *router);
+/* Whether, after router_drain, everything is answered and written out. */
+bool router_drained(const struct router *router);
 
 /* ---- Nodes --------------------------------------------------------------------------------------
  */

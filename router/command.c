@@ -1,0 +1,573 @@
+#include "router/command.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "router/reply.h"
+
+/* Sorted by name, which is also the order of enum router_command_id (a test sees to both). */
+static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
+    {ROUTER_APPEND, "append", 3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1,
+     1, "string", "2.0.0", "O(1)", "key value",
+     "Appends a string to the value of a key. Creates the key if it doesn't exist.",
+     "The size is bounded by `value_size_max`."},
+    {ROUTER_CLIENT, "client", -2, 0, 0, 0, 0, "connection", "2.4.0", "Depends on subcommand.",
+     "subcommand", "A container for client connection commands.", NULL},
+    {ROUTER_CLIENT_GETNAME, "client|getname", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "2.6.9", "O(1)", "", "Returns the name of the connection.", NULL},
+    {ROUTER_CLIENT_ID, "client|id", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "5.0.0", "O(1)", "", "Returns the unique client ID of the connection.",
+     "Unique within one router process."},
+    {ROUTER_CLIENT_SETINFO, "client|setinfo", 4, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "7.2.0", "O(1)", "LIB-NAME name | LIB-VER version",
+     "Sets information specific to the client or connection.", "Accepted and not kept."},
+    {ROUTER_CLIENT_SETNAME, "client|setname", 3, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "2.6.9", "O(1)", "connection-name", "Sets the connection name.", NULL},
+    {ROUTER_COMMAND, "command", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server",
+     "2.8.13", "O(N) where N is the total number of commands", "",
+     "Returns detailed information about all commands.", NULL},
+    {ROUTER_COMMAND_COUNT, "command|count", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "", "Returns a count of commands.", NULL},
+    {ROUTER_COMMAND_DOCS, "command|docs", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "7.0.0", "O(N) where N is the number of commands to look up", "[command ...]",
+     "Returns documentary information about one, multiple or all commands.",
+     "Without the arguments' grammar."},
+    {ROUTER_COMMAND_GETKEYS, "command|getkeys", -3, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0,
+     0, "server", "2.8.13", "O(N) where N is the number of arguments", "command [arg ...]",
+     "Extracts the key names from an arbitrary command.", NULL},
+    {ROUTER_COMMAND_INFO, "command|info", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(N) where N is the number of commands to look up", "[command ...]",
+     "Returns information about one, multiple or all commands.",
+     "ACL categories, tips and key specifications are empty."},
+    {ROUTER_COMMAND_LIST, "command|list", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "7.0.0", "O(N) where N is the total number of commands", "",
+     "Returns a list of command names.", "FILTERBY is not supported."},
+    {ROUTER_CONFIG, "config", -2, 0, 0, 0, 0, "server", "2.0.0", "Depends on subcommand.",
+     "subcommand", "A container for server configuration commands.", NULL},
+    {ROUTER_CONFIG_GET, "config|get", -3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "2.0.0",
+     "O(N) when N is the number of configuration parameters provided", "parameter [parameter ...]",
+     "Returns the effective values of configuration parameters.",
+     "The parameters are those of this router, with `save` (empty) and `appendonly` (yes) for "
+     "tools "
+     "that ask."},
+    {ROUTER_DBSIZE, "dbsize", 1, ROUTER_FLAG_READONLY, 0, 0, 0, "server", "1.0.0",
+     "O(N) where N is the number of keys", "", "Returns the number of keys in the database.",
+     "Counted group by group while writes go on, not at one instant; it reads every key."},
+    {ROUTER_DECR, "decr", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1, 1,
+     "string", "1.0.0", "O(1)", "key",
+     "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't "
+     "exist.",
+     NULL},
+    {ROUTER_DECRBY, "decrby", 3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1,
+     1, "string", "1.0.0", "O(1)", "key decrement",
+     "Decrements a number from the integer value of a key. Uses 0 as initial value if the key "
+     "doesn't exist.",
+     NULL},
+    {ROUTER_DEL, "del", -2, ROUTER_FLAG_WRITE, 1, -1, 1, "generic", "1.0.0",
+     "O(N) where N is the number of keys that will be removed", "key [key ...]",
+     "Deletes one or more keys.", "Each key for itself: several keys are not deleted atomically."},
+    {ROUTER_ECHO, "echo", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
+     "connection", "1.0.0", "O(1)", "message", "Returns the given string.", NULL},
+    {ROUTER_EXISTS, "exists", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "generic",
+     "1.0.0", "O(N) where N is the number of keys to check", "key [key ...]",
+     "Determines whether one or more keys exist.",
+     "Each key for itself: several keys are not looked at in one instant."},
+    {ROUTER_EXPIRE, "expire", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "generic", "1.0.0",
+     "O(1)", "key seconds [NX | XX | GT | LT]", "Sets the expiration time of a key in seconds.",
+     "XX together with LT is refused. Times end in the year 2527."},
+    {ROUTER_FLUSHALL, "flushall", -1, ROUTER_FLAG_WRITE, 0, 0, 0, "server", "1.0.0",
+     "O(N) where N is the total number of keys", "[ASYNC | SYNC]", "Removes all keys.",
+     "Group by group, in steps, while other clients go on: not atomic. ASYNC and SYNC are the "
+     "same: "
+     "the answer comes when all is removed."},
+    {ROUTER_FLUSHDB, "flushdb", -1, ROUTER_FLAG_WRITE, 0, 0, 0, "server", "1.0.0",
+     "O(N) where N is the number of keys in the selected database", "[ASYNC | SYNC]",
+     "Removes all keys from the current database.", "The same as FLUSHALL."},
+    {ROUTER_GET, "get", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "string", "1.0.0",
+     "O(1)", "key", "Returns the string value of a key.", NULL},
+    {ROUTER_HELLO, "hello", -1,
+     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
+     "connection", "6.0.0", "O(1)", "[protover [AUTH username password] [SETNAME clientname]]",
+     "Handshakes with the server.",
+     "There are no users yet: AUTH takes the user `default` with any password."},
+    {ROUTER_INCR, "incr", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1, 1,
+     "string", "1.0.0", "O(1)", "key",
+     "Increments the integer value of a key by one. Uses 0 as initial value if the key doesn't "
+     "exist.",
+     NULL},
+    {ROUTER_INCRBY, "incrby", 3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1,
+     1, "string", "1.0.0", "O(1)", "key increment",
+     "Increments the integer value of a key by a number. Uses 0 as initial value if the key "
+     "doesn't "
+     "exist.",
+     NULL},
+    {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
+     "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
+     "Of this router. Sections: server, clients, stats, torc."},
+    {ROUTER_MGET, "mget", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "string", "1.0.0",
+     "O(N) where N is the number of keys to retrieve", "key [key ...]",
+     "Returns the string values of one or more keys.",
+     "Each key for itself: the values are not of one instant."},
+    {ROUTER_MSET, "mset", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, -1, 2, "string", "1.0.1",
+     "O(N) where N is the number of keys to set", "key value [key value ...]",
+     "Creates or modifies the string values of one or more keys.",
+     "Each key for itself: other clients may see some set and others not yet, and after an error "
+     "some may be set."},
+    {ROUTER_PERSIST, "persist", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "generic",
+     "2.2.0", "O(1)", "key", "Removes the expiration time of a key.", NULL},
+    {ROUTER_PEXPIRE, "pexpire", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "generic",
+     "2.6.0", "O(1)", "key milliseconds [NX | XX | GT | LT]",
+     "Sets the expiration time of a key in milliseconds.",
+     "XX together with LT is refused. Times end in the year 2527."},
+    {ROUTER_PING, "ping", -1, ROUTER_FLAG_FAST, 0, 0, 0, "connection", "1.0.0", "O(1)", "[message]",
+     "Returns the server's liveliness response.", "Of this router; it asks no node."},
+    {ROUTER_PTTL, "pttl", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "generic", "2.6.0",
+     "O(1)", "key", "Returns the expiration time in milliseconds of a key.",
+     "By the clock of the key's group."},
+    {ROUTER_QUIT, "quit", -1,
+     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
+     "connection", "1.0.0", "O(1)", "", "Closes the connection.", NULL},
+    {ROUTER_RESET, "reset", 1,
+     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
+     "connection", "6.2.0", "O(1)", "", "Resets the connection.", NULL},
+    {ROUTER_SCAN, "scan", -2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "2.8.0",
+     "O(1) for every call. O(N) for a complete iteration, where N is the number of keys",
+     "cursor [MATCH pattern] [COUNT count] [TYPE type]", "Iterates over the key names.",
+     "A cursor is good at every router, for ever, and through restarts."},
+    {ROUTER_SELECT, "select", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0,
+     0, "connection", "1.0.0", "O(1)", "index", "Changes the selected database.",
+     "There is one database, 0."},
+    {ROUTER_SET, "set", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, 1, 1, "string", "1.0.0",
+     "O(1)",
+     "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT "
+     "unix-time-milliseconds | KEEPTTL]",
+     "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
+     "Times end in the year 2527."},
+    {ROUTER_STRLEN, "strlen", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "string",
+     "2.2.0", "O(1)", "key", "Returns the length of a string value.", NULL},
+    {ROUTER_TTL, "ttl", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "generic", "1.0.0",
+     "O(1)", "key", "Returns the expiration time in seconds of a key.",
+     "By the clock of the key's group."},
+    {ROUTER_TYPE, "type", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "generic", "1.0.0",
+     "O(1)", "key", "Determines the type of value stored at a key.", "There are only strings yet."},
+    {ROUTER_UNLINK, "unlink", -2, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, -1, 1, "generic",
+     "4.0.0", "O(N) where N is the number of keys that will be removed", "key [key ...]",
+     "Deletes one or more keys.", "The same as DEL."},
+};
+
+static uint8_t lower(uint8_t byte)
+{
+    return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte - 'A' + 'a') : byte;
+}
+
+/* Order of `name` (case ignored) against a row's name: <0, 0, >0. */
+static int name_compare(struct base_bytes name, const char *row)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        int order = (int)lower(name.data[i]) - (int)(uint8_t)row[i];
+        if (order != 0 || row[i] == '\0')
+            return row[i] == '\0' ? 1 : order;
+    }
+    return row[name.size] == '\0' ? 0 : -1;
+}
+
+const struct router_command *router_command_at(enum router_command_id id)
+{
+    TORC_ASSERT((unsigned)id < ROUTER_COMMAND_TABLE_SIZE);
+    return &commands[id];
+}
+
+const struct router_command *router_command_find(struct base_bytes name)
+{
+    size_t low = 0, high = ROUTER_COMMAND_TABLE_SIZE;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int order = name_compare(name, commands[middle].name);
+        if (order == 0)
+            return memchr(name.data, '|', name.size) == NULL ? &commands[middle] : NULL;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}
+
+/* "id" of "client|id"; NULL: the row is no subcommand of the container. */
+static const char *sub_name(const struct router_command *container,
+                            const struct router_command *row)
+{
+    size_t size = strlen(container->name);
+    if (strncmp(row->name, container->name, size) != 0 || row->name[size] != '|')
+        return NULL;
+    return row->name + size + 1;
+}
+
+const struct router_command *router_command_find_sub(const struct router_command *container,
+                                                     struct base_bytes name)
+{
+    for (size_t i = (size_t)container->id + 1; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+        const char *sub = sub_name(container, &commands[i]);
+        if (sub == NULL)
+            break; /* They stand behind their container. */
+        if (name_compare(name, sub) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+bool router_command_is_container(const struct router_command *command)
+{
+    size_t next = (size_t)command->id + 1;
+    return next < ROUTER_COMMAND_TABLE_SIZE && sub_name(command, &commands[next]) != NULL;
+}
+
+bool router_command_arity_fits(const struct router_command *command, size_t arg_count)
+{
+    if (command->arity > 0)
+        return arg_count == (size_t)command->arity;
+    return arg_count >= (size_t)-command->arity;
+}
+
+size_t router_command_key_count(const struct router_command *command, size_t arg_count)
+{
+    if (command->first_key == 0)
+        return 0;
+    size_t first = (size_t)command->first_key;
+    size_t last = command->last_key < 0 ? arg_count - 1 : (size_t)command->last_key;
+    return last < first ? 0 : (last - first) / (size_t)command->key_step + 1;
+}
+
+/* At most `max` bytes, up to the first zero byte: as Redis shows words in errors. */
+static struct base_bytes shown(struct base_bytes word, size_t max)
+{
+    if (word.size > max)
+        word.size = max;
+    const uint8_t *zero = word.size > 0 ? memchr(word.data, '\0', word.size) : NULL;
+    if (zero != NULL)
+        word.size = (size_t)(zero - word.data);
+    return word;
+}
+
+static void error_unknown(const struct base_bytes *args, size_t arg_count,
+                          struct router_buffer *error)
+{
+    enum { SHOWN_MAX = 128 };
+    router_buffer_text(error, "ERR unknown command '");
+    router_buffer_append(error, shown(args[0], SHOWN_MAX));
+    router_buffer_text(error, "', with args beginning with: ");
+    size_t start = error->size;
+    for (size_t i = 1; i < arg_count && error->size - start < SHOWN_MAX; i++) {
+        struct base_bytes word = shown(args[i], SHOWN_MAX - (error->size - start));
+        router_buffer_text(error, "'");
+        router_buffer_append(error, word);
+        router_buffer_text(error, "' ");
+    }
+}
+
+static void error_unknown_sub(const struct router_command *container, struct base_bytes name,
+                              struct router_buffer *error)
+{
+    router_buffer_text(error, "ERR unknown subcommand '");
+    router_buffer_append(error, shown(name, 128));
+    router_buffer_text(error, "'. Try ");
+    for (const char *at = container->name; *at != '\0'; at++) {
+        char upper = (char)(*at - 'a' + 'A');
+        router_buffer_append(error, base_bytes_of(&upper, 1));
+    }
+    router_buffer_text(error, " HELP.");
+}
+
+const struct router_command *router_command_resolve(const struct base_bytes *args, size_t arg_count,
+                                                    struct router_buffer *error)
+{
+    TORC_ASSERT(arg_count > 0);
+    const struct router_command *command = router_command_find(args[0]);
+    if (command == NULL) {
+        error_unknown(args, arg_count, error);
+        return NULL;
+    }
+    if (arg_count > 1 && router_command_is_container(command)) {
+        const struct router_command *sub = router_command_find_sub(command, args[1]);
+        if (sub == NULL) {
+            error_unknown_sub(command, args[1], error);
+            return NULL;
+        }
+        command = sub;
+    }
+    if (!router_command_arity_fits(command, arg_count)) {
+        router_buffer_format(error, "ERR wrong number of arguments for '%s' command",
+                             command->name);
+        return NULL;
+    }
+    return command;
+}
+
+/* ---- COMMAND
+ * ------------------------------------------------------------------------------------- */
+
+static bool is_sub(const struct router_command *command)
+{
+    return memchr(command->name, '|', strlen(command->name)) != NULL;
+}
+
+static void reply_flags(const struct router_command *command, unsigned protocol,
+                        struct router_buffer *out)
+{
+    static const struct {
+        uint16_t flag;
+        const char *name;
+    } names[] = {
+        {ROUTER_FLAG_WRITE, "write"},     {ROUTER_FLAG_READONLY, "readonly"},
+        {ROUTER_FLAG_DENYOOM, "denyoom"}, {ROUTER_FLAG_ADMIN, "admin"},
+        {ROUTER_FLAG_LOADING, "loading"}, {ROUTER_FLAG_STALE, "stale"},
+        {ROUTER_FLAG_FAST, "fast"},       {ROUTER_FLAG_NO_AUTH, "no_auth"},
+    };
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        count += (command->flags & names[i].flag) != 0;
+    router_reply_set(out, protocol, count);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if ((command->flags & names[i].flag) != 0)
+            router_reply_simple(out, names[i].name);
+    }
+}
+
+/* The head of the list of a container's subcommands, whose rows follow it in the table. */
+static size_t sub_count(const struct router_command *command)
+{
+    size_t count = 0;
+    while ((size_t)command->id + 1 + count < ROUTER_COMMAND_TABLE_SIZE &&
+           sub_name(command, &commands[(size_t)command->id + 1 + count]) != NULL)
+        count++;
+    return count;
+}
+
+/* The ten fields of COMMAND INFO. A subcommand has no subcommands: one step deep. */
+static void reply_info(const struct router_command *command, unsigned protocol,
+                       struct router_buffer *out)
+{
+    router_reply_array(out, 10);
+    router_reply_bulk_text(out, command->name);
+    router_reply_integer(out, command->arity);
+    reply_flags(command, protocol, out);
+    router_reply_integer(out, command->first_key);
+    router_reply_integer(out, command->last_key);
+    router_reply_integer(out, command->key_step);
+    router_reply_set(out, protocol, 0);
+    router_reply_array(out, 0);
+    router_reply_array(out, 0);
+    size_t subs = sub_count(command);
+    router_reply_array(out, subs);
+    for (size_t i = 1; i <= subs; i++)
+        reply_info(&commands[(size_t)command->id + i], protocol, out);
+}
+
+/* Name and map, as COMMAND DOCS lists them. */
+static void reply_docs(const struct router_command *command, unsigned protocol,
+                       struct router_buffer *out)
+{
+    size_t subs = sub_count(command);
+    router_reply_bulk_text(out, command->name);
+    router_reply_map(out, protocol, 4 + (subs > 0));
+    router_reply_bulk_text(out, "summary");
+    router_reply_bulk_text(out, command->summary);
+    router_reply_bulk_text(out, "since");
+    router_reply_bulk_text(out, command->since);
+    router_reply_bulk_text(out, "group");
+    router_reply_bulk_text(out, command->group);
+    router_reply_bulk_text(out, "complexity");
+    router_reply_bulk_text(out, command->complexity);
+    if (subs == 0)
+        return;
+    router_reply_bulk_text(out, "subcommands");
+    router_reply_map(out, protocol, subs);
+    for (size_t i = 1; i <= subs; i++)
+        reply_docs(&commands[(size_t)command->id + i], protocol, out);
+}
+
+static size_t top_count(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++)
+        count += !is_sub(&commands[i]);
+    return count;
+}
+
+/* A row by its full name, subcommands ("client|id") included. */
+static const struct router_command *find_full(struct base_bytes name)
+{
+    for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+        if (name_compare(name, commands[i].name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static void reply_infos(const struct base_bytes *names, size_t count, unsigned protocol,
+                        struct router_buffer *out)
+{
+    router_reply_array(out, count > 0 ? count : top_count());
+    for (size_t i = 0; i < count; i++) {
+        const struct router_command *command = find_full(names[i]);
+        if (command != NULL)
+            reply_info(command, protocol, out);
+        else if (protocol == ROUTER_PROTOCOL_3)
+            router_reply_null(out, protocol);
+        else
+            router_buffer_text(out, "*-1\r\n"); /* RESP2 has a null of its own for arrays. */
+    }
+    for (size_t i = 0; count == 0 && i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+        if (!is_sub(&commands[i]))
+            reply_info(&commands[i], protocol, out);
+    }
+}
+
+static void reply_all_docs(const struct base_bytes *names, size_t count, unsigned protocol,
+                           struct router_buffer *out)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += find_full(names[i]) != NULL;
+    router_reply_map(out, protocol, count > 0 ? found : top_count());
+    for (size_t i = 0; i < count; i++) {
+        const struct router_command *command = find_full(names[i]);
+        if (command != NULL)
+            reply_docs(command, protocol, out);
+    }
+    for (size_t i = 0; count == 0 && i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+        if (!is_sub(&commands[i]))
+            reply_docs(&commands[i], protocol, out);
+    }
+}
+
+static void reply_getkeys(const struct base_bytes *args, size_t arg_count,
+                          struct router_buffer *out)
+{
+    const struct router_command *command = router_command_find(args[0]);
+    if (command == NULL) {
+        router_reply_error(out, "ERR Invalid command specified");
+        return;
+    }
+    if (command->first_key == 0) {
+        router_reply_error(out, "ERR The command has no key arguments");
+        return;
+    }
+    if (!router_command_arity_fits(command, arg_count)) {
+        router_reply_error(out, "ERR Invalid number of arguments specified for command");
+        return;
+    }
+    size_t count = router_command_key_count(command, arg_count);
+    router_reply_array(out, count);
+    for (size_t i = 0; i < count; i++)
+        router_reply_bulk(out, args[(size_t)command->first_key + i * (size_t)command->key_step]);
+}
+
+void router_command_reply(const struct router_command *command, const struct base_bytes *args,
+                          size_t arg_count, unsigned protocol, struct router_buffer *out)
+{
+    switch (command->id) {
+    case ROUTER_COMMAND:
+        reply_infos(NULL, 0, protocol, out);
+        break;
+    case ROUTER_COMMAND_COUNT:
+        router_reply_integer(out, (int64_t)top_count());
+        break;
+    case ROUTER_COMMAND_INFO:
+        reply_infos(args + 2, arg_count - 2, protocol, out);
+        break;
+    case ROUTER_COMMAND_DOCS:
+        reply_all_docs(args + 2, arg_count - 2, protocol, out);
+        break;
+    case ROUTER_COMMAND_GETKEYS:
+        reply_getkeys(args + 2, arg_count - 2, out);
+        break;
+    case ROUTER_COMMAND_LIST:
+        if (arg_count > 2) {
+            router_reply_error(out, "ERR syntax error");
+            break;
+        }
+        router_reply_array(out, top_count());
+        for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+            if (!is_sub(&commands[i]))
+                router_reply_bulk_text(out, commands[i].name);
+        }
+        break;
+    default:
+        TORC_ASSERT(!"not a COMMAND");
+    }
+}
+
+/* ---- docs/commands.md
+ * ---------------------------------------------------------------------------- */
+
+static void document_name(const char *name, struct router_buffer *out)
+{
+    for (; *name != '\0'; name++) {
+        char byte = *name;
+        if (byte >= 'a' && byte <= 'z')
+            byte = (char)(byte - 'a' + 'A');
+        else if (byte == '|')
+            byte = ' ';
+        router_buffer_append(out, base_bytes_of(&byte, 1));
+    }
+}
+
+static void document_command(const struct router_command *command, struct router_buffer *out)
+{
+    router_buffer_text(out, "\n### ");
+    document_name(command->name, out);
+    router_buffer_text(out, "\n\n`");
+    document_name(command->name, out);
+    router_buffer_format(out, "%s%s`\n\n%s", command->usage[0] == '\0' ? "" : " ", command->usage,
+                         command->summary);
+    router_buffer_format(out, " %s%s As in Redis since %s.\n", command->complexity,
+                         command->complexity[strlen(command->complexity) - 1] == '.' ? "" : ".",
+                         command->since);
+    if (command->differs != NULL)
+        router_buffer_format(out, "\nDifference: %s\n", command->differs);
+}
+
+void router_command_document(struct router_buffer *out)
+{
+    static const char *const groups[] = {"string", "generic", "connection", "server"};
+    router_buffer_text(
+        out,
+        "# Commands\n\n"
+        "What `torc-router` answers, in RESP2 and RESP3. Replies and errors are those of Redis "
+        "7.0\n"
+        "unless a difference is named. This page is made from the table in `router/command.c`\n"
+        "(`bazel run //tests/unit/router:commands_document > docs/commands.md`); a test compares "
+        "the two.\n\n"
+        "## What holds for all of them\n\n"
+        "* Every command on one key is linearizable. Commands over several keys take effect key "
+        "by\n"
+        "  key, each linearizable and not together: MGET, MSET, DEL, UNLINK and EXISTS over "
+        "several\n"
+        "  keys are **not atomic yet**. SCAN, DBSIZE and FLUSHALL go group by group.\n"
+        "* Commands of one connection on a common key take effect in their order. Commands on\n"
+        "  different keys that are sent without waiting for replies (a pipeline) run side by "
+        "side;\n"
+        "  their replies come in the order of the commands all the same. SCAN, DBSIZE and "
+        "FLUSHALL\n"
+        "  wait for what was sent before them, and what is sent after them waits for them.\n"
+        "* `-UNKNOWN outcome unknown: ...`: the deadline (`request_timeout`) passed and it is not "
+        "known\n"
+        "  whether the write was done; it may also be done a little later, or never. Read, then\n"
+        "  decide. `-TIMEOUT nothing was done: ...`: the deadline passed, and nothing was or will "
+        "be\n"
+        "  done. `-TIMEOUT ...` to a read: no answer in time.\n"
+        "* Keys have 1 to `key_size_max` bytes (4096), values up to `value_size_max` (8 MiB); "
+        "beyond it an\n"
+        "  error names the limit.\n"
+        "* Any other command answers `ERR unknown command`, as Redis does.\n");
+    for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
+        router_buffer_format(out, "\n## Group %s\n", groups[g]);
+        for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+            if (strcmp(commands[i].group, groups[g]) == 0 &&
+                (!router_command_is_container(&commands[i]) || commands[i].arity == -1))
+                document_command(&commands[i], out);
+        }
+    }
+}

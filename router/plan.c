@@ -1,0 +1,433 @@
+#include "router/plan.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hlc.h"
+#include "router/number.h"
+#include "router/reply.h"
+
+/* What the parsing of one command works on. */
+struct planning {
+    const struct router_command *command;
+    const struct base_bytes *args;
+    size_t arg_count;
+    struct router_plan *plan;
+    struct router_buffer *error;
+};
+
+static bool fail(struct planning *planning, const char *text)
+{
+    router_buffer_text(planning->error, text);
+    return false;
+}
+
+static bool word_is(struct base_bytes word, const char *text)
+{
+    size_t size = strlen(text);
+    if (word.size != size)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = word.data[i];
+        if (byte >= 'a' && byte <= 'z')
+            byte = (uint8_t)(byte - 'a' + 'A');
+        if (byte != (uint8_t)text[i])
+            return false;
+    }
+    return true;
+}
+
+static bool fail_expiry(struct planning *planning)
+{
+    router_buffer_format(planning->error, "ERR invalid expire time in '%s' command",
+                         planning->command->name);
+    return false;
+}
+
+static bool read_integer(struct planning *planning, struct base_bytes word, int64_t *ret_number)
+{
+    return router_number_read(word, ret_number) ||
+           fail(planning, "ERR value is not an integer or out of range");
+}
+
+/* ---- SET
+ * ----------------------------------------------------------------------------------------- */
+
+struct set_options {
+    bool absent, present, old, keep;
+    const struct base_bytes *expiry; /* NULL: none. */
+    bool absolute, seconds;
+};
+
+/* Takes one option at words[0] of `left` words; returns how many it has, 0: syntax error. */
+static size_t set_option(const struct base_bytes *words, size_t left, struct set_options *options)
+{
+    if (word_is(words[0], "NX") && !options->present) {
+        options->absent = true;
+    } else if (word_is(words[0], "XX") && !options->absent) {
+        options->present = true;
+    } else if (word_is(words[0], "GET")) {
+        options->old = true;
+    } else if (word_is(words[0], "KEEPTTL") && options->expiry == NULL) {
+        options->keep = true;
+    } else if (left > 1 && options->expiry == NULL && !options->keep) {
+        bool ex = word_is(words[0], "EX"), px = word_is(words[0], "PX");
+        bool exat = word_is(words[0], "EXAT"), pxat = word_is(words[0], "PXAT");
+        if (!ex && !px && !exat && !pxat)
+            return 0;
+        options->expiry = &words[1];
+        options->absolute = exat || pxat;
+        options->seconds = ex || exat;
+        return 2;
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+static bool plan_set(struct planning *planning)
+{
+    struct set_options options = {0};
+    struct wire_op *op = &planning->plan->op;
+    for (size_t i = 3; i < planning->arg_count;) {
+        size_t used = set_option(&planning->args[i], planning->arg_count - i, &options);
+        if (used == 0)
+            return fail(planning, "ERR syntax error");
+        i += used;
+    }
+    op->type = WIRE_OP_PUT;
+    op->value = planning->args[2];
+    op->expiry_mode = options.keep ? WIRE_EXPIRY_KEEP : WIRE_EXPIRY_NONE;
+    if (options.expiry != NULL) {
+        int64_t time;
+        if (!read_integer(planning, *options.expiry, &time))
+            return false;
+        if (time <= 0 || (options.seconds && time > INT64_MAX / 1000))
+            return fail_expiry(planning);
+        time *= options.seconds ? 1000 : 1;
+        if ((uint64_t)time > BASE_HLC_MS_MAX)
+            return fail_expiry(planning);
+        op->expiry_mode = options.absolute ? WIRE_EXPIRY_ABSOLUTE : WIRE_EXPIRY_RELATIVE;
+        op->b = (uint64_t)time;
+    }
+    op->condition = options.absent    ? WIRE_IF_ABSENT
+                    : options.present ? WIRE_IF_PRESENT
+                                      : WIRE_IF_ALWAYS;
+    op->flags = options.old ? WIRE_OP_RETURN_OLD : 0;
+    planning->plan->reply = options.old ? ROUTER_PLAN_VALUE : ROUTER_PLAN_OK;
+    return true;
+}
+
+/* ---- EXPIRE, INCR and the rest
+ * -------------------------------------------------------------------- */
+
+/* NX XX GT LT, with Redis's rules on what goes together. */
+static bool expire_condition(struct planning *planning, enum wire_condition *ret_condition)
+{
+    bool nx = false, xx = false, gt = false, lt = false;
+    for (size_t i = 3; i < planning->arg_count; i++) {
+        struct base_bytes word = planning->args[i];
+        if (word_is(word, "NX")) {
+            nx = true;
+        } else if (word_is(word, "XX")) {
+            xx = true;
+        } else if (word_is(word, "GT")) {
+            gt = true;
+        } else if (word_is(word, "LT")) {
+            lt = true;
+        } else {
+            router_buffer_text(planning->error, "ERR Unsupported option ");
+            router_buffer_append(planning->error, word);
+            return false;
+        }
+    }
+    if (nx && (xx || gt || lt))
+        return fail(planning,
+                    "ERR NX and XX, GT or LT options at the same time are not compatible");
+    if (gt && lt)
+        return fail(planning, "ERR GT and LT options at the same time are not compatible");
+    if (xx && lt)
+        return fail(planning, "ERR XX and LT options at the same time are not supported");
+    /* A key without expiry counts as expiring infinitely late, so GT alone says XX too. */
+    *ret_condition = nx   ? WIRE_IF_NO_EXPIRY
+                     : gt ? WIRE_IF_LATER
+                     : lt ? WIRE_IF_EARLIER
+                     : xx ? WIRE_IF_EXPIRY
+                          : WIRE_IF_ALWAYS;
+    return true;
+}
+
+static bool plan_expire(struct planning *planning)
+{
+    struct wire_op *op = &planning->plan->op;
+    bool seconds = planning->command->id == ROUTER_EXPIRE;
+    int64_t time;
+    if (!expire_condition(planning, &op->condition) ||
+        !read_integer(planning, planning->args[2], &time))
+        return false;
+    if (seconds && (time > INT64_MAX / 1000 || time < INT64_MIN / 1000))
+        return fail_expiry(planning);
+    time *= seconds ? 1000 : 1;
+    if (time > (int64_t)BASE_HLC_MS_MAX)
+        return fail_expiry(planning);
+    op->type = WIRE_OP_EXPIRE;
+    op->expiry_mode = WIRE_EXPIRY_RELATIVE;
+    /* A time far in the past is in the past: the key goes. */
+    op->b = (uint64_t)(time < -(int64_t)BASE_HLC_MS_MAX ? -(int64_t)BASE_HLC_MS_MAX : time);
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    return true;
+}
+
+static bool plan_add(struct planning *planning)
+{
+    enum router_command_id id = planning->command->id;
+    int64_t delta = 1;
+    if (id == ROUTER_INCRBY || id == ROUTER_DECRBY) {
+        if (!read_integer(planning, planning->args[2], &delta))
+            return false;
+    }
+    if (id == ROUTER_DECR || id == ROUTER_DECRBY) {
+        if (delta == INT64_MIN)
+            return fail(planning, "ERR decrement would overflow");
+        delta = -delta;
+    }
+    planning->plan->op.type = WIRE_OP_ADD;
+    planning->plan->op.a = (uint64_t)delta;
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    return true;
+}
+
+static bool plan_mset(struct planning *planning)
+{
+    if (planning->arg_count % 2 == 0)
+        return fail(planning, "ERR wrong number of arguments for 'mset' command");
+    planning->plan->op.type = WIRE_OP_PUT;
+    planning->plan->op.value = planning->args[2];
+    planning->plan->reply = ROUTER_PLAN_OK;
+    return true;
+}
+
+static bool plan_append(struct planning *planning)
+{
+    planning->plan->op.type = WIRE_OP_APPEND;
+    planning->plan->op.value = planning->args[2];
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    return true;
+}
+
+static bool plan_simple(struct planning *planning, enum wire_op_type type,
+                        enum router_plan_reply reply)
+{
+    planning->plan->op.type = type;
+    planning->plan->reply = reply;
+    return true;
+}
+
+static bool plan_by_command(struct planning *planning)
+{
+    switch (planning->command->id) {
+    case ROUTER_SET:
+        return plan_set(planning);
+    case ROUTER_MSET:
+        return plan_mset(planning);
+    case ROUTER_APPEND:
+        return plan_append(planning);
+    case ROUTER_EXPIRE:
+    case ROUTER_PEXPIRE:
+        return plan_expire(planning);
+    case ROUTER_INCR:
+    case ROUTER_DECR:
+    case ROUTER_INCRBY:
+    case ROUTER_DECRBY:
+        return plan_add(planning);
+    case ROUTER_GET:
+        return plan_simple(planning, WIRE_OP_GET, ROUTER_PLAN_VALUE);
+    case ROUTER_MGET:
+        return plan_simple(planning, WIRE_OP_GET, ROUTER_PLAN_VALUES);
+    case ROUTER_DEL:
+    case ROUTER_UNLINK:
+        return plan_simple(planning, WIRE_OP_DELETE, ROUTER_PLAN_SUM);
+    case ROUTER_EXISTS:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_SUM);
+    case ROUTER_STRLEN:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_SIZE);
+    case ROUTER_TYPE:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_TYPE);
+    case ROUTER_TTL:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_TTL_SECONDS);
+    case ROUTER_PTTL:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_TTL_MS);
+    case ROUTER_PERSIST:
+        return plan_simple(planning, WIRE_OP_PERSIST, ROUTER_PLAN_INTEGER);
+    default:
+        return plan_simple(planning, WIRE_OP_SCAN, ROUTER_PLAN_WALK);
+    }
+}
+
+/* Sizes of keys and values, which redis-server has no or other limits for. */
+static bool within_limits(struct planning *planning, const struct wire_limits *limits)
+{
+    for (size_t i = 0; i < planning->plan->op_count; i++) {
+        struct wire_op op = router_plan_op(planning->plan, planning->args, i);
+        if (op.key.size == 0)
+            return fail(planning, "ERR key is empty: a key has at least one byte");
+        if (op.key.size > limits->key_size_max) {
+            router_buffer_format(planning->error,
+                                 "ERR key is too large: %zu bytes, the limit key_size_max is %u",
+                                 op.key.size, (unsigned)limits->key_size_max);
+            return false;
+        }
+        if (op.value.size > limits->value_size_max) {
+            router_buffer_format(
+                planning->error,
+                "ERR value is too large: %zu bytes, the limit value_size_max is %u", op.value.size,
+                (unsigned)limits->value_size_max);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool router_plan_make(const struct router_command *command, const struct base_bytes *args,
+                      size_t arg_count, const struct wire_limits *limits,
+                      struct router_plan *ret_plan, struct router_buffer *error)
+{
+    TORC_ASSERT(router_command_arity_fits(command, arg_count));
+    struct router_plan plan = {
+        .command = command,
+        .writes = (command->flags & ROUTER_FLAG_WRITE) != 0,
+        .op_count = router_command_key_count(command, arg_count),
+        .key_step = (size_t)command->key_step,
+    };
+    struct planning planning = {command, args, arg_count, &plan, error};
+    if (plan.op_count > 0)
+        plan.op.key = args[1];
+    if (!plan_by_command(&planning) || !within_limits(&planning, limits))
+        return false;
+    *ret_plan = plan;
+    return true;
+}
+
+struct wire_op router_plan_op(const struct router_plan *plan, const struct base_bytes *args,
+                              size_t i)
+{
+    TORC_ASSERT(i < plan->op_count);
+    struct wire_op op = plan->op;
+    op.key = args[1 + i * plan->key_step];
+    if (plan->key_step == 2)
+        op.value = args[2 + i * 2];
+    return op;
+}
+
+/* ---- Results
+ * ------------------------------------------------------------------------------------- */
+
+static int64_t stat_size(const struct wire_result *result)
+{
+    return result->bytes.size == 8 ? (int64_t)base_get_le64(result->bytes.data) : 0;
+}
+
+/* -2: no key; -1: no expiry; else what is left by the clock of the group. */
+static int64_t time_left_ms(const struct wire_result *result, uint64_t clock)
+{
+    if (result->kind != WIRE_RESULT_STAT)
+        return -2;
+    if (result->number == 0)
+        return -1;
+    uint64_t now_ms = base_hlc_to_ms(clock);
+    return result->number > now_ms ? (int64_t)(result->number - now_ms) : 0;
+}
+
+int64_t router_plan_count(const struct wire_result *result)
+{
+    switch (result->kind) {
+    case WIRE_RESULT_INTEGER:
+        return (int64_t)result->number;
+    case WIRE_RESULT_STAT:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+void router_plan_error(const struct router_command *command, enum wire_error error,
+                       struct router_buffer *out)
+{
+    switch (error) {
+    case WIRE_ERROR_NOT_INTEGER:
+        router_buffer_text(out, "ERR value is not an integer or out of range");
+        return;
+    case WIRE_ERROR_OVERFLOW:
+        router_buffer_text(out, "ERR increment or decrement would overflow");
+        return;
+    case WIRE_ERROR_TOO_LARGE:
+        router_buffer_text(out, "ERR value would be larger than the limit value_size_max");
+        return;
+    case WIRE_ERROR_INVALID_EXPIRY:
+        router_buffer_format(out, "ERR invalid expire time in '%s' command", command->name);
+        return;
+    }
+    router_buffer_format(out, "ERR operation failed with error %u", (unsigned)error);
+}
+
+static void answer_value(const struct wire_result *result, unsigned protocol,
+                         struct router_buffer *out)
+{
+    if (result->kind == WIRE_RESULT_BYTES)
+        router_reply_bulk(out, result->bytes);
+    else
+        router_reply_null(out, protocol);
+}
+
+static void answer_error(const struct router_command *command, enum wire_error error,
+                         struct router_buffer *out)
+{
+    router_buffer_text(out, "-");
+    router_plan_error(command, error, out);
+    router_buffer_text(out, "\r\n");
+}
+
+void router_plan_answer(enum router_plan_reply reply, const struct router_command *command,
+                        const struct wire_result *result, uint64_t clock, unsigned protocol,
+                        struct router_buffer *out)
+{
+    if (result->kind == WIRE_RESULT_ERROR) {
+        answer_error(command, result->error, out);
+        return;
+    }
+    switch (reply) {
+    case ROUTER_PLAN_OK:
+        if (result->kind == WIRE_RESULT_NIL)
+            router_reply_null(out, protocol);
+        else
+            router_reply_simple(out, "OK");
+        break;
+    case ROUTER_PLAN_VALUE:
+        answer_value(result, protocol, out);
+        break;
+    case ROUTER_PLAN_INTEGER:
+    case ROUTER_PLAN_SUM:
+        router_reply_integer(out, router_plan_count(result));
+        break;
+    case ROUTER_PLAN_SIZE:
+        router_reply_integer(out, result->kind == WIRE_RESULT_STAT ? stat_size(result) : 0);
+        break;
+    case ROUTER_PLAN_TYPE:
+        router_reply_simple(out, result->kind == WIRE_RESULT_STAT ? "string" : "none");
+        break;
+    case ROUTER_PLAN_TTL_MS:
+        router_reply_integer(out, time_left_ms(result, clock));
+        break;
+    case ROUTER_PLAN_TTL_SECONDS: {
+        int64_t left_ms = time_left_ms(result, clock);
+        router_reply_integer(out, left_ms < 0 ? left_ms : (left_ms + 500) / 1000);
+        break;
+    }
+    case ROUTER_PLAN_VALUES:
+        router_reply_array(out, 1);
+        answer_value(result, protocol, out);
+        break;
+    case ROUTER_PLAN_WALK:
+        TORC_ASSERT(!"a walk has no single result");
+    }
+}

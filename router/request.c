@@ -1,0 +1,364 @@
+#include "router/courier_int.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/hlc.h"
+
+enum {
+    SPARE_MAX = 4096,               /* Requests kept for later. */
+    SPARE_BYTES_MAX = 4096,         /* Memory kept with each. */
+    REQUEST_PARCELS_MAX = 1024,     /* Parcels that travel as one request, and their bytes. */
+    REQUEST_BYTES_MAX = 256 * 1024, /* A single larger one travels alone. */
+    JOIN_SHARE = 8, /* A parcel joins a request younger than timeout / JOIN_SHARE. */
+};
+
+_Static_assert((int)REQUEST_PARCELS_MAX <= (int)WIRE_OPS_MAX, "one operation per parcel");
+
+void router_request_list_append(struct router_request_list *list, struct router_request *request)
+{
+    TORC_ASSERT(request->next == NULL && request->previous == NULL);
+    request->previous = list->last;
+    if (list->last != NULL)
+        list->last->next = request;
+    else
+        list->first = request;
+    list->last = request;
+    list->count++;
+}
+
+void router_request_list_remove(struct router_request_list *list, struct router_request *request)
+{
+    TORC_ASSERT(list->count > 0);
+    if (request->previous != NULL)
+        request->previous->next = request->next;
+    else
+        list->first = request->next;
+    if (request->next != NULL)
+        request->next->previous = request->previous;
+    else
+        list->last = request->previous;
+    request->previous = NULL;
+    request->next = NULL;
+    list->count--;
+}
+
+/* ---- Tables
+ * -------------------------------------------------------------------------------------- */
+
+static struct router_request **number_bucket(const struct router_courier *courier, uint64_t number)
+{
+    return &courier->by_number[number & (courier->bucket_count - 1)];
+}
+
+static struct router_request **order_bucket(const struct router_courier *courier, uint64_t owner,
+                                            uint64_t order)
+{
+    return &courier->by_order[(order ^ owner) & (courier->bucket_count - 1)];
+}
+
+struct router_request *router_request_by_number(const struct router_courier *courier,
+                                                uint64_t number)
+{
+    struct router_request *request = *number_bucket(courier, number);
+    while (request != NULL && request->number != number)
+        request = request->number_next;
+    return request;
+}
+
+/* The request that the later ones of an owner and key wait for. */
+static struct router_request *find_by_order(const struct router_courier *courier, uint64_t owner,
+                                            uint64_t order)
+{
+    struct router_request *request = *order_bucket(courier, owner, order);
+    while (request != NULL && (request->owner != owner || request->order != order))
+        request = request->order_next;
+    return request;
+}
+
+static void insert_by_order(struct router_courier *courier, struct router_request *request)
+{
+    struct router_request **bucket = order_bucket(courier, request->owner, request->order);
+    request->order_next = *bucket;
+    *bucket = request;
+}
+
+static void remove_by_order(struct router_courier *courier, struct router_request *request)
+{
+    struct router_request **at = order_bucket(courier, request->owner, request->order);
+    while (*at != request)
+        at = &(*at)->order_next;
+    *at = request->order_next;
+    request->order_next = NULL;
+}
+
+static void remove_by_number(struct router_courier *courier, struct router_request *request)
+{
+    struct router_request **at = number_bucket(courier, request->number);
+    while (*at != request)
+        at = &(*at)->number_next;
+    *at = request->number_next;
+    request->number_next = NULL;
+}
+
+/* ---- Birth and end
+ * ------------------------------------------------------------------------------- */
+
+static struct router_request *request_new(struct router_courier *courier)
+{
+    struct router_request *request = courier->spare;
+    if (request == NULL) {
+        request = base_alloc_zero(courier->allocator, sizeof(*request));
+        request->bytes = router_buffer_empty(courier->allocator);
+    } else {
+        courier->spare = request->next;
+        courier->spare_count--;
+        struct router_request kept = *request;
+        *request = (struct router_request){
+            .bytes = kept.bytes, .parcels = kept.parcels, .parcel_capacity = kept.parcel_capacity};
+    }
+    request->number = ++courier->number_last;
+    request->created_us = courier->now_us;
+    request->deadline_us = courier->now_us + (uint64_t)courier->config.request_timeout_ms * 1000;
+    struct router_request **bucket = number_bucket(courier, request->number);
+    request->number_next = *bucket;
+    *bucket = request;
+    request->older = courier->youngest;
+    if (courier->youngest != NULL)
+        courier->youngest->younger = request;
+    else
+        courier->oldest = request;
+    courier->youngest = request;
+    courier->request_count++;
+    router_buffer_grow(&request->bytes, WIRE_REQUEST_HEADER_SIZE);
+    wire_request_begin(request->bytes.data, request->bytes.size, courier->config.client,
+                       request->number, 0 /* last time, at the first sending */, 0 /* flags */);
+    courier->bytes_size += WIRE_REQUEST_HEADER_SIZE;
+    return request;
+}
+
+void router_request_destroy(struct router_courier *courier, struct router_request *request)
+{
+    router_buffer_fini(&request->bytes);
+    base_array_free(courier->allocator, request->parcels, &request->parcel_capacity,
+                    sizeof(*request->parcels));
+    base_free(courier->allocator, request, sizeof(*request));
+}
+
+static void request_recycle(struct router_courier *courier, struct router_request *request)
+{
+    if (courier->spare_count >= SPARE_MAX || request->bytes.capacity > SPARE_BYTES_MAX ||
+        request->parcel_capacity * sizeof(*request->parcels) > SPARE_BYTES_MAX) {
+        router_request_destroy(courier, request);
+        return;
+    }
+    request->bytes.size = 0;
+    request->next = courier->spare;
+    courier->spare = request;
+    courier->spare_count++;
+}
+
+static void add_parcel(struct router_courier *courier, struct router_request *request,
+                       const struct wire_op *op, struct router_parcel parcel)
+{
+    TORC_ASSERT(!request->stamped);
+    size_t size = wire_op_size(op);
+    uint8_t *at = router_buffer_grow(&request->bytes, size);
+    wire_op_write(at, size, op);
+    courier->bytes_size += size;
+    request->parcels =
+        base_array_reserve(courier->allocator, request->parcels, &request->parcel_capacity,
+                           request->parcel_count + 1, sizeof(*request->parcels));
+    request->parcels[request->parcel_count++] = parcel;
+    courier->parcel_count++;
+    wire_request_end(request->bytes.data, request->bytes.size, (uint16_t)request->parcel_count);
+    request->writes |= wire_op_writes(op->type);
+}
+
+static bool may_join(const struct router_courier *courier, const struct router_request *request,
+                     const struct wire_op *op)
+{
+    uint64_t age_us = courier->now_us - request->created_us;
+    return !request->stamped && request->parcel_count < REQUEST_PARCELS_MAX &&
+           request->bytes.size + wire_op_size(op) <= REQUEST_BYTES_MAX &&
+           age_us <= (uint64_t)courier->config.request_timeout_ms * 1000 / JOIN_SHARE;
+}
+
+void router_courier_add(struct router_courier *courier, uint64_t owner, const struct wire_op *op,
+                        void *call, uint32_t part)
+{
+    TORC_ASSERT(op->key.size > 0);
+    uint64_t order = base_hash(op->key);
+    struct router_parcel parcel = {call, part};
+    struct router_request *head = find_by_order(courier, owner, order);
+    struct router_request *tail = head;
+    while (tail != NULL && tail->held != NULL)
+        tail = tail->held;
+    if (tail != NULL && may_join(courier, tail, op)) {
+        add_parcel(courier, tail, op, parcel);
+        return;
+    }
+    struct router_request *request = request_new(courier);
+    request->keyed = true;
+    request->owner = owner;
+    request->order = order;
+    add_parcel(courier, request, op, parcel);
+    if (tail != NULL) {
+        request->state = ROUTER_REQUEST_HELD;
+        tail->held = request;
+    } else {
+        insert_by_order(courier, request);
+        router_request_route(courier, request);
+    }
+}
+
+void router_courier_add_group(struct router_courier *courier, uint32_t group,
+                              const struct wire_op *op, void *call, uint32_t part)
+{
+    struct router_request *request = request_new(courier);
+    request->group = router_courier_group(courier, group);
+    TORC_ASSERT(request->group != NULL);
+    add_parcel(courier, request, op, (struct router_parcel){call, part});
+    router_request_route(courier, request);
+}
+
+/* ---- Routing
+ * ------------------------------------------------------------------------------------- */
+
+/* The key of the first operation: those of one request share it, or at least its hash. */
+static struct base_bytes request_key(const struct router_request *request)
+{
+    const uint8_t *op = request->bytes.data + WIRE_REQUEST_HEADER_SIZE;
+    return base_bytes_of(op + WIRE_OP_HEADER_SIZE, base_get_le16(op + 4));
+}
+
+void router_request_route(struct router_courier *courier, struct router_request *request)
+{
+    if (request->keyed && courier->map == NULL) {
+        request->reason = "no node has given the cluster's map";
+        request->state = ROUTER_REQUEST_UNROUTED;
+        router_request_list_append(&courier->unrouted, request);
+        return;
+    }
+    if (request->keyed) {
+        const struct ring *ring = courier->map->ring;
+        uint64_t token = ring_token(request_key(request), ring->vnode_bits);
+        request->group = router_courier_group(courier, ring_lookup(ring, token));
+    }
+    request->state = ROUTER_REQUEST_WAITING;
+    router_request_list_append(&request->group->waiting, request);
+}
+
+void router_requests_reroute(struct router_courier *courier)
+{
+    for (size_t left = courier->unrouted.count; left > 0; left--) {
+        struct router_request *request = courier->unrouted.first;
+        router_request_list_remove(&courier->unrouted, request);
+        router_request_route(courier, request);
+    }
+}
+
+void router_request_unlist(struct router_courier *courier, struct router_request *request)
+{
+    switch (request->state) {
+    case ROUTER_REQUEST_HELD:
+        break;
+    case ROUTER_REQUEST_UNROUTED:
+        router_request_list_remove(&courier->unrouted, request);
+        break;
+    case ROUTER_REQUEST_WAITING:
+        router_request_list_remove(&request->group->waiting, request);
+        break;
+    case ROUTER_REQUEST_SENT:
+        router_request_list_remove(&request->group->sent, request);
+        break;
+    }
+}
+
+/* ---- Outcomes
+ * ------------------------------------------------------------------------------------ */
+
+/* Takes a request out of everything; the one that waited for it goes on. */
+static void request_forget(struct router_courier *courier, struct router_request *request)
+{
+    router_request_unlist(courier, request);
+    remove_by_number(courier, request);
+    if (request->older != NULL)
+        request->older->younger = request->younger;
+    else
+        courier->oldest = request->younger;
+    if (request->younger != NULL)
+        request->younger->older = request->older;
+    else
+        courier->youngest = request->older;
+    if (request->keyed && request->state == ROUTER_REQUEST_HELD) {
+        struct router_request *before = find_by_order(courier, request->owner, request->order);
+        while (before->held != request)
+            before = before->held;
+        before->held = request->held;
+    } else if (request->keyed) {
+        remove_by_order(courier, request);
+        if (request->held != NULL) {
+            insert_by_order(courier, request->held);
+            router_request_route(courier, request->held);
+        }
+    }
+    courier->request_count--;
+    courier->parcel_count -= request->parcel_count;
+    courier->bytes_size -= request->bytes.size;
+    courier->counters.requests++;
+}
+
+void router_request_finish(struct router_courier *courier, struct router_request *request,
+                           const struct router_outcome *outcome, const struct wire_answer *answer)
+{
+    request_forget(courier, request);
+    struct router_outcome each = *outcome;
+    size_t cursor = 0;
+    for (size_t i = 0; i < request->parcel_count; i++) {
+        struct wire_result result;
+        if (answer != NULL) {
+            bool more = wire_result_next(answer, &cursor, &result);
+            TORC_ASSERT(more);
+            each.result = &result;
+        }
+        courier->sink.done(courier->sink.context, request->parcels[i].call,
+                           request->parcels[i].part, &each);
+    }
+    request->parcel_count = 0;
+    request_recycle(courier, request);
+}
+
+static const char *fail_reason(const struct router_request *request)
+{
+    switch (request->state) {
+    case ROUTER_REQUEST_HELD:
+        return "an earlier command of this connection on the same key has no answer yet";
+    case ROUTER_REQUEST_SENT:
+        return "the leader did not answer";
+    case ROUTER_REQUEST_UNROUTED:
+    case ROUTER_REQUEST_WAITING:
+        break;
+    }
+    if (request->reason != NULL)
+        return request->reason;
+    return request->group->leader == ROUTER_NO_LEADER ? "no leader was found"
+                                                      : "the leader takes no more at present";
+}
+
+void router_request_fail(struct router_courier *courier, struct router_request *request)
+{
+    bool may_happen =
+        request->writes && (request->in_doubt || request->state == ROUTER_REQUEST_SENT);
+    struct router_outcome outcome = {
+        .type = may_happen ? ROUTER_UNKNOWN : ROUTER_NOTHING_DONE,
+        .reason = fail_reason(request),
+        .group = request->group == NULL ? 0 : request->group->id,
+    };
+    if (may_happen)
+        courier->counters.unknown++;
+    else
+        courier->counters.nothing_done++;
+    router_request_finish(courier, request, &outcome, NULL);
+}

@@ -1,0 +1,448 @@
+#include "router/router.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+#include "router/router_int.h"
+
+enum {
+    BULK_SIZE_MAX =
+        64 << 20, /* An argument; values have a limit of their own, with a better error. */
+    COMMAND_SIZE_MAX = 128 << 20,
+};
+
+static const struct router_resp_limits resp_limits = {
+    .args_max = ROUTER_RESP_ARGS_MAX,
+    .bulk_size_max = BULK_SIZE_MAX,
+    .command_size_max = COMMAND_SIZE_MAX,
+};
+
+struct router *router_new(const struct base_allocator *allocator,
+                          const struct router_config *config, uint64_t now_us)
+{
+    TORC_ASSERT(config->clients_max > 0 && config->client_inflight_max > 0);
+    TORC_ASSERT(config->client_output_pause <= config->client_output_max);
+    struct router *router = base_alloc_zero(allocator, sizeof(*router));
+    router->allocator = allocator;
+    router->config = *config;
+    router->now_us = now_us;
+    router->started_us = now_us;
+    router->scratch = router_buffer_empty(allocator);
+    router->slots = base_alloc_zero(allocator, config->clients_max * sizeof(*router->slots));
+    router->slots_free = base_alloc(allocator, config->clients_max * sizeof(*router->slots_free));
+    for (uint32_t i = config->clients_max; i > 0; i--)
+        router->slots_free[router->slots_free_count++] = i - 1;
+    struct router_courier_sink sink = {router_call_done, router};
+    router->courier = router_courier_new(allocator, &config->courier, sink);
+    router_courier_turn(router->courier, now_us);
+    return router;
+}
+
+static void connection_free(struct router *router, struct router_connection *connection)
+{
+    while (connection->first != NULL) {
+        struct router_call *call = connection->first;
+        connection->first = call->next;
+        router_call_free(router, call);
+    }
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        router->connections = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    router_resp_fini(&connection->resp);
+    router_buffer_fini(&connection->input);
+    router_buffer_fini(&connection->output);
+    router_buffer_fini(&connection->writing);
+    router_buffer_fini(&connection->name);
+    base_free(router->allocator, connection, sizeof(*connection));
+}
+
+void router_free(struct router *router)
+{
+    if (router == NULL)
+        return;
+    const struct base_allocator *allocator = router->allocator;
+    router_courier_free(router->courier);
+    while (router->connections != NULL)
+        connection_free(router, router->connections);
+    while (router->spare != NULL) {
+        struct router_call *call = router->spare;
+        router->spare = call->next;
+        router_call_free(router, call);
+    }
+    base_free(allocator, router->slots, router->config.clients_max * sizeof(*router->slots));
+    base_free(allocator, router->slots_free,
+              router->config.clients_max * sizeof(*router->slots_free));
+    base_array_free(allocator, router->actions, &router->action_capacity, sizeof(*router->actions));
+    router_buffer_fini(&router->scratch);
+    base_free(allocator, router, sizeof(*router));
+}
+
+void router_turn(struct router *router, uint64_t now_us)
+{
+    TORC_ASSERT(now_us >= router->now_us);
+    router->now_us = now_us;
+    router_courier_turn(router->courier, now_us);
+}
+
+/* ---- Connections
+ * --------------------------------------------------------------------------------- */
+
+void router_connection_touch(struct router *router, struct router_connection *connection)
+{
+    if (connection->dirty)
+        return;
+    connection->dirty = true;
+    connection->dirty_next = NULL;
+    if (router->dirty_last != NULL)
+        router->dirty_last->dirty_next = connection;
+    else
+        router->dirty_first = connection;
+    router->dirty_last = connection;
+}
+
+static void starve(struct router *router, struct router_connection *connection)
+{
+    TORC_ASSERT(!connection->starved);
+    connection->starved = true;
+    connection->starved_next = NULL;
+    if (router->starved_last != NULL)
+        router->starved_last->starved_next = connection;
+    else
+        router->starved_first = connection;
+    router->starved_last = connection;
+}
+
+struct base_bytes router_refusal(void)
+{
+    return base_bytes_text("-ERR max number of clients reached\r\n");
+}
+
+enum torc_status router_connection_opened(struct router *router, uint32_t *ret_connection)
+{
+    if (router->slots_free_count == 0) {
+        router->stats.connections_refused++;
+        return TORC_FULL;
+    }
+    struct router_connection *connection = base_alloc_zero(router->allocator, sizeof(*connection));
+    connection->slot = router->slots_free[--router->slots_free_count];
+    connection->id = ++router->connection_last_id;
+    connection->open = true;
+    connection->reading = true;
+    connection->protocol = ROUTER_PROTOCOL_2;
+    router_resp_init(&connection->resp, router->allocator, &resp_limits);
+    connection->input = router_buffer_empty(router->allocator);
+    connection->output = router_buffer_empty(router->allocator);
+    connection->writing = router_buffer_empty(router->allocator);
+    connection->name = router_buffer_empty(router->allocator);
+    connection->next = router->connections;
+    if (router->connections != NULL)
+        router->connections->previous = connection;
+    router->connections = connection;
+    router->slots[connection->slot] = connection;
+    router->connection_count++;
+    router->stats.connections++;
+    *ret_connection = connection->slot;
+    return TORC_OK;
+}
+
+static struct router_connection *connection_at(const struct router *router, uint32_t slot)
+{
+    TORC_ASSERT(slot < router->config.clients_max);
+    TORC_ASSERT(router->slots[slot] != NULL);
+    return router->slots[slot];
+}
+
+/* The driver forgets the connection; it ends for good when its calls have. */
+static void connection_detach(struct router *router, struct router_connection *connection)
+{
+    connection->open = false;
+    connection->closing = true;
+    connection->write_out = false;
+    router->slots[connection->slot] = NULL;
+    router->slots_free[router->slots_free_count++] = connection->slot;
+    router->connection_count--;
+    router_buffer_fini(&connection->input);
+    router_buffer_fini(&connection->output);
+    router_buffer_fini(&connection->writing);
+    router_connection_touch(router, connection);
+}
+
+void router_connection_closed(struct router *router, uint32_t slot)
+{
+    connection_detach(router, connection_at(router, slot));
+}
+
+void router_connection_written(struct router *router, uint32_t slot)
+{
+    struct router_connection *connection = connection_at(router, slot);
+    TORC_ASSERT(connection->write_out);
+    connection->write_out = false;
+    router->stats.bytes_out += connection->writing.size;
+    router_buffer_clear(&connection->writing);
+    router_connection_touch(router, connection);
+}
+
+/* ---- Commands
+ * ------------------------------------------------------------------------------------ */
+
+static size_t unread_output(const struct router_connection *connection)
+{
+    return connection->output.size + connection->writing.size;
+}
+
+/* Whether its next command may begin now. */
+static bool may_run(const struct router *router, const struct router_connection *connection)
+{
+    return !connection->closing && !connection->walking && !connection->starved &&
+           !router->draining && connection->call_count < router->config.client_inflight_max &&
+           unread_output(connection) <= router->config.client_output_pause;
+}
+
+static bool is_walk(const struct router_command *command)
+{
+    return command->id == ROUTER_SCAN || command->id == ROUTER_DBSIZE ||
+           command->id == ROUTER_FLUSHALL || command->id == ROUTER_FLUSHDB;
+}
+
+/* Begins the command that the parser has read. False: it must wait, and is to be read again. */
+static bool command_run(struct router *router, struct router_connection *connection)
+{
+    const struct router_resp *resp = &connection->resp;
+    router->scratch.size = 0;
+    const struct router_command *command =
+        router_command_resolve(resp->args, resp->arg_count, &router->scratch);
+    if (command == NULL) {
+        router->stats.errors++;
+        router_reply_error_bytes(router_reply_at_once(router, connection),
+                                 router_buffer_bytes(&router->scratch));
+    } else if (is_walk(command)) {
+        if (connection->first != NULL)
+            return false; /* Its turn comes when all before it are answered. */
+        router_walk_begin(router, connection, command);
+    } else if (command->first_key != 0) {
+        if (!router_call_begin(router, connection, command)) {
+            starve(router, connection);
+            return false;
+        }
+    } else {
+        router_server_command(router, connection, command);
+    }
+    router->stats.commands++;
+    return true;
+}
+
+/* Begins what can be begun of the commands at the head of `input`; returns the bytes done with. */
+static size_t commands_run(struct router *router, struct router_connection *connection,
+                           struct base_bytes input)
+{
+    size_t at = 0;
+    while (may_run(router, connection)) {
+        size_t used;
+        struct base_bytes rest = base_bytes_of(input.data + at, input.size - at);
+        enum router_resp_status status = router_resp_read(&connection->resp, rest, &used);
+        if (status == ROUTER_RESP_MORE)
+            break;
+        if (status == ROUTER_RESP_ERROR) {
+            router->scratch.size = 0;
+            router_buffer_format(&router->scratch, "ERR %s", connection->resp.error);
+            router_reply_error_bytes(router_reply_at_once(router, connection),
+                                     router_buffer_bytes(&router->scratch));
+            router->stats.errors++;
+            connection->closing = true;
+            break;
+        }
+        if (connection->resp.arg_count > 0 && !command_run(router, connection))
+            break;
+        at += used;
+    }
+    return at;
+}
+
+void router_connection_bytes(struct router *router, uint32_t slot, struct base_bytes bytes)
+{
+    struct router_connection *connection = connection_at(router, slot);
+    router->stats.bytes_in += bytes.size;
+    router_connection_touch(router, connection);
+    if (connection->closing)
+        return;
+    if (connection->input.size > 0) {
+        router_buffer_append(&connection->input, bytes);
+        return; /* Looked at when the turn ends. */
+    }
+    size_t used = commands_run(router, connection, bytes);
+    router_buffer_append(&connection->input, base_bytes_of(bytes.data + used, bytes.size - used));
+}
+
+/* ---- Actions
+ * ------------------------------------------------------------------------------------- */
+
+static void act(struct router *router, struct router_connection *connection,
+                enum router_action_type type)
+{
+    router->actions =
+        base_array_reserve(router->allocator, router->actions, &router->action_capacity,
+                           router->action_count + 1, sizeof(*router->actions));
+    router->actions[router->action_count++] = (struct router_action){
+        .type = type,
+        .connection = connection->slot,
+        .bytes = type == ROUTER_WRITE ? router_buffer_bytes(&connection->writing)
+                                      : base_bytes_of(NULL, 0),
+    };
+}
+
+static void write_begin(struct router *router, struct router_connection *connection)
+{
+    struct router_buffer empty = connection->writing;
+    TORC_ASSERT(empty.size == 0);
+    connection->writing = connection->output;
+    connection->output = empty;
+    connection->write_out = true;
+    act(router, connection, ROUTER_WRITE);
+}
+
+/* Tells the driver what has changed for an open connection. */
+static void connection_act(struct router *router, struct router_connection *connection)
+{
+    if (unread_output(connection) > router->config.client_output_max) {
+        router->stats.connections_killed++;
+        connection->killed = true;
+    }
+    if (!connection->killed && !connection->write_out && connection->output.size > 0)
+        write_begin(router, connection);
+    bool answered = connection->first == NULL && !connection->write_out;
+    if (connection->killed || (connection->closing && answered)) {
+        act(router, connection, ROUTER_CLOSE);
+        connection_detach(router, connection);
+        return;
+    }
+    bool reading = may_run(router, connection);
+    if (reading != connection->reading) {
+        connection->reading = reading;
+        act(router, connection, reading ? ROUTER_RESUME : ROUTER_PAUSE);
+    }
+}
+
+/* Goes on with a connection that something has happened to. */
+static void connection_settle(struct router *router, struct router_connection *connection)
+{
+    connection->dirty = false;
+    if (connection->open && connection->input.size > 0) {
+        size_t used = commands_run(router, connection, router_buffer_bytes(&connection->input));
+        router_buffer_consume(&connection->input, used);
+    }
+    if (connection->open)
+        connection_act(router, connection);
+    else if (connection->first == NULL && !connection->starved && !connection->dirty)
+        connection_free(router, connection);
+}
+
+static void dirty_settle(struct router *router)
+{
+    while (router->dirty_first != NULL) {
+        struct router_connection *connection = router->dirty_first;
+        router->dirty_first = connection->dirty_next;
+        if (router->dirty_first == NULL)
+            router->dirty_last = NULL;
+        connection_settle(router, connection);
+    }
+}
+
+/* Connections whose next command found no room, in their order, as long as there is some. */
+static void starved_settle(struct router *router)
+{
+    while (router->starved_first != NULL && router_courier_has_room(router->courier, 1, 0)) {
+        struct router_connection *connection = router->starved_first;
+        router->starved_first = connection->starved_next;
+        if (router->starved_first == NULL)
+            router->starved_last = NULL;
+        connection->starved = false;
+        router_connection_touch(router, connection);
+        dirty_settle(router);
+        if (router->starved_last == connection)
+            break; /* There is room, and not enough for this one. */
+    }
+}
+
+void router_ready(struct router *router, struct router_ready *ret_ready)
+{
+    router->action_count = 0;
+    dirty_settle(router);
+    starved_settle(router);
+    ret_ready->message_count = router_courier_messages(router->courier, &ret_ready->messages);
+    ret_ready->actions = router->actions;
+    ret_ready->action_count = router->action_count;
+    ret_ready->wake_at_us = router_courier_wake_at_us(router->courier);
+}
+
+void router_drain(struct router *router)
+{
+    router->draining = true;
+    for (struct router_connection *at = router->connections; at != NULL; at = at->next)
+        router_connection_touch(router, at);
+}
+
+bool router_drained(const struct router *router)
+{
+    for (const struct router_connection *at = router->connections; at != NULL; at = at->next) {
+        if (at->first != NULL || at->output.size > 0 || at->write_out)
+            return false;
+    }
+    return router->draining;
+}
+
+void router_receive(struct router *router, const struct wire_envelope *envelope)
+{
+    router_courier_receive(router->courier, envelope);
+}
+
+void router_peer_lost(struct router *router, uint32_t peer)
+{
+    router_courier_peer_lost(router->courier, peer);
+}
+
+/* ---- Looking
+ * ------------------------------------------------------------------------------------- */
+
+const struct router_courier *router_courier(const struct router *router)
+{
+    return router->courier;
+}
+
+static void check_connection(const struct router *router,
+                             const struct router_connection *connection)
+{
+    uint32_t count = 0;
+    const struct router_call *last = NULL;
+    for (const struct router_call *call = connection->first; call != NULL; call = call->next) {
+        TORC_ASSERT(call->connection == connection);
+        TORC_ASSERT(call->finished == (call->pending == 0));
+        last = call;
+        count++;
+    }
+    TORC_ASSERT(connection->last == last);
+    TORC_ASSERT(connection->call_count == count);
+    TORC_ASSERT(count <= router->config.client_inflight_max + 1); /* And one protocol error. */
+    TORC_ASSERT(connection->first == NULL || !connection->first->finished);
+    TORC_ASSERT(connection->open == (connection->slot < router->config.clients_max &&
+                                     router->slots[connection->slot] == connection));
+    TORC_ASSERT(connection->walking == (last != NULL && last->walk != NULL));
+    TORC_ASSERT(connection->write_out || connection->writing.size == 0);
+}
+
+void router_check(const struct router *router)
+{
+    size_t calls = 0;
+    uint32_t open = 0;
+    for (const struct router_connection *at = router->connections; at != NULL; at = at->next) {
+        check_connection(router, at);
+        calls += at->call_count;
+        open += at->open;
+    }
+    TORC_ASSERT(calls == router->call_count);
+    TORC_ASSERT(open == router->connection_count);
+    TORC_ASSERT(open + router->slots_free_count == router->config.clients_max);
+    router_courier_check(router->courier);
+}

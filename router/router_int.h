@@ -1,0 +1,141 @@
+/*
+ * router/router_int -- connections and their calls: shared by router.c (connections), call.c (calls
+ * and their replies), walk.c (commands over all groups) and server.c (commands about the router).
+ */
+#ifndef TORC_ROUTER_ROUTER_INT_H
+#define TORC_ROUTER_ROUTER_INT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "router/buffer.h"
+#include "router/command.h"
+#include "router/courier.h"
+#include "router/plan.h"
+#include "router/reply.h"
+#include "router/resp.h"
+#include "router/router.h"
+
+/* Where the value of one key of several lies in its call's buffer. */
+struct router_value {
+    size_t at, size;
+    bool present;
+};
+
+/* What became of a call's parts that have ended. */
+struct router_tally {
+    uint32_t answered, nothing_done, unknown, refused, failed; /* failed: the operation's error. */
+    struct router_outcome worst; /* The first of the worst kind; its result is not kept. */
+    enum wire_error error;       /* The first of those that failed. */
+};
+
+/* One command that waits for answers, or whose reply waits for its turn. */
+struct router_call {
+    struct router_connection *connection;
+    const struct router_command *command;
+    enum router_plan_reply reply;
+    unsigned protocol;
+    bool finished; /* `out` is its reply. */
+    uint32_t pending, part_count;
+    int64_t sum;
+    uint64_t started_us;
+    struct router_tally tally;
+    struct router_buffer out;    /* Until finished: the values that came. */
+    struct router_value *values; /* One per key, when the reply is an array of values. */
+    size_t value_capacity;
+    struct router_walk *walk; /* Of a command over all groups; else NULL. */
+    struct router_call *next; /* The next command of the connection; or the next spare one. */
+};
+
+struct router_connection {
+    uint32_t slot;       /* Its number for the driver, while `open`. */
+    uint64_t id;         /* Of CLIENT ID; never used again. */
+    bool open;           /* The driver knows it. A closed one lives until its calls have ended. */
+    bool closing;        /* Nothing more is read; closed when everything is answered and written. */
+    bool killed;         /* Closed as soon as can be. */
+    bool reading;        /* As the driver was told last. */
+    bool write_out;      /* `writing` is with the driver. */
+    bool dirty, starved; /* In the list of that name. */
+    bool walking;        /* Its newest call is a walk: nothing is begun behind it. */
+    unsigned protocol;
+    struct router_resp resp;
+    struct router_buffer input, output, writing, name;
+    struct router_call *first, *last; /* Calls in the order of their commands. */
+    uint32_t call_count;
+    struct router_connection *previous, *next; /* All that live. */
+    struct router_connection *dirty_next, *starved_next;
+};
+
+struct router_stats {
+    uint64_t connections, connections_refused, connections_killed;
+    uint64_t commands, errors;
+    uint64_t bytes_in, bytes_out;
+    uint64_t calls_timed, call_us_total, call_us_max;
+};
+
+struct router {
+    const struct base_allocator *allocator;
+    struct router_config config;
+    struct router_courier *courier;
+    uint64_t now_us, started_us;
+    bool draining;
+    struct router_connection **slots; /* By number; NULL: free. clients_max of them. */
+    uint32_t *slots_free;             /* A stack. */
+    uint32_t slots_free_count;
+    struct router_connection *connections; /* All that live. */
+    uint32_t connection_count;             /* Open ones. */
+    uint64_t connection_last_id;
+    struct router_connection *dirty_first, *dirty_last;
+    struct router_connection *starved_first, *starved_last;
+    struct router_call *spare;
+    size_t spare_count, call_count;
+    struct router_buffer scratch; /* Texts of errors. */
+    struct router_action *actions;
+    size_t action_count, action_capacity;
+    struct router_stats stats;
+};
+
+/* router.c */
+/* The connection is looked at again before the turn ends. */
+void router_connection_touch(struct router *router, struct router_connection *connection);
+
+/* call.c */
+/* Where the reply to a command that is answered at once goes: to the connection's output, or, when
+ * earlier commands have no answer yet, behind them. Followed by one router_reply. */
+struct router_buffer *router_reply_at_once(struct router *router,
+                                           struct router_connection *connection);
+struct router_call *router_call_new(struct router *router, struct router_connection *connection,
+                                    const struct router_command *command,
+                                    enum router_plan_reply reply);
+/* Its reply is written: into `out`, or, when it is the connection's first, its output. */
+void router_call_finished(struct router *router, struct router_call *call);
+/* Where the reply of a call that ends now is to be written. */
+struct router_buffer *router_call_out(struct router_call *call);
+/* Appends the error of a call of which some part was not answered. */
+void router_call_error(struct router *router, struct router_call *call, struct router_buffer *out);
+void router_call_free(struct router *router, struct router_call *call);
+/* Counts an outcome in call->tally. */
+void router_call_tally(struct router_call *call, const struct router_outcome *outcome);
+/* The courier's sink. */
+void router_call_done(void *context, void *call, uint32_t part,
+                      const struct router_outcome *outcome);
+/* Begins a command on keys. False: there is no room now, nothing was done. */
+bool router_call_begin(struct router *router, struct router_connection *connection,
+                       const struct router_command *command);
+
+/* walk.c */
+struct router_walk;
+/* Begins SCAN, DBSIZE or FLUSHALL; replies itself when the words are wrong. */
+void router_walk_begin(struct router *router, struct router_connection *connection,
+                       const struct router_command *command);
+void router_walk_done(struct router *router, struct router_call *call, uint32_t group,
+                      const struct router_outcome *outcome);
+void router_walk_free(struct router *router, struct router_walk *walk); /* NULL is a no-op. */
+
+/* server.c */
+/* Answers a command that needs no node. */
+void router_server_command(struct router *router, struct router_connection *connection,
+                           const struct router_command *command);
+
+#endif /* TORC_ROUTER_ROUTER_INT_H */

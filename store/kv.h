@@ -97,7 +97,7 @@ enum torc_status store_kv_get_flushed(struct store_kv *kv, struct base_bytes key
 
 /* Rough bytes in memory not yet flushed: when to ask for a flush. */
 size_t store_kv_unflushed_size(struct store_kv *kv);
-/* NULL is a no-op. What was not flushed is lost, as at a crash. */
+/* NULL is a no-op. What was not flushed may be lost, as at a crash. */
 void store_kv_close(struct store_kv *kv);
 
 #endif /* TORC_STORE_KV_H */

@@ -2,12 +2,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/prng.h"
 
-enum { KEYS = 60, KEY_SIZE_MAX = 12, VALUE_SIZE_MAX = 600, SNAPSHOTS = 3, WRITES_MAX = 9 };
+enum {
+    KEYS = 60,
+    KEY_SIZE_MAX = 12,
+    VALUE_SIZE_MAX = 600,
+    SNAPSHOTS = 3,
+    WRITES_MAX = 9,
+    BUSY_MS_MAX = 20000
+};
 
 /* The number of the value that each key has; 0: none. */
 struct state {
@@ -116,7 +124,13 @@ static void step_write(struct kv_trace *trace, struct store_kv *kv)
     uint8_t counter[4];
     base_put_le32(counter, trace->written);
     store_batch_put(trace->batch, counter_key, base_bytes_of(counter, 4));
-    enum torc_status status = store_kv_write(kv, trace->batch);
+    /* A store over a disk may be busy, for a while. */
+    enum torc_status status = TORC_BUSY;
+    for (int tries = 0; status == TORC_BUSY && tries < BUSY_MS_MAX; tries++) {
+        status = store_kv_write(kv, trace->batch);
+        if (status == TORC_BUSY)
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
     TORC_ASSERT(status == TORC_OK);
 }
 

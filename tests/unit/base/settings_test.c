@@ -3,7 +3,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "tests/lib/scratch.h"
 
 struct config {
     bool insecure;
@@ -268,15 +269,13 @@ Test(settings, long_values_are_cut, .init = set_up, .fini = tear_down)
 /* A program runs (-1) only when everything is right; the file may come after --set. */
 Test(settings, start_reads_the_command_line, .init = set_up, .fini = tear_down)
 {
-    char path[] = "/tmp/settings_test_XXXXXX";
-    int fd = mkstemp(path);
-    static const char text[] = "cluster: 00112233445566778899aabbccddeeff\nlog.level: debug\n";
-    cr_assert_eq(write(fd, text, sizeof(text) - 1), (ssize_t)sizeof(text) - 1);
-    close(fd);
+    char dir[SCRATCH_PATH_SIZE], path[SCRATCH_PATH_SIZE + 16];
+    snprintf(path, sizeof(path), "%s/f.yaml", scratch_make(dir));
+    scratch_write(dir, "f.yaml", "cluster: 00112233445566778899aabbccddeeff\nlog.level: debug\n");
     char *right[] = {"torc-shard", "--set=log.level=warn", "--config", path, NULL};
     cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 4, right), -1);
     cr_assert_eq(config.level, 2);
-    unlink(path);
+    scratch_remove(dir);
     char *gone[] = {"torc-shard", "--config", path, NULL};
     cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 3, gone), 2);
     char *wrong[] = {"torc-shard", "--sat", "a=b", NULL};

@@ -19,7 +19,7 @@ Test(store, kv_asserts_on_a_status_that_is_not_listed, .signal = SIGABRT)
     static const struct store_kv_table table = {.write = write_stale};
     struct store_kv kv = {.table = &table};
     struct store_batch *batch = store_batch_new(base_allocator_system());
-    (void)store_kv_write(&kv, batch);
+    cr_assert_eq(store_kv_write(&kv, batch), TORC_STALE);
 }
 
 /* No key is empty, whatever the implementation. */
@@ -27,7 +27,7 @@ Test(store, kv_asserts_on_an_empty_key, .signal = SIGABRT)
 {
     struct store_kv *kv = store_sim_kv_new(base_allocator_system(), 1);
     struct store_value value;
-    (void)store_kv_get(kv, NULL, base_bytes_of(NULL, 0), &value);
+    cr_assert_eq(store_kv_get(kv, NULL, base_bytes_of(NULL, 0), &value), TORC_NOT_FOUND);
 }
 
 /* A value is released once. */

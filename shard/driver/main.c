@@ -7,14 +7,8 @@
 #include "shard/driver/format.h"
 #include "shard/driver/host.h"
 
-static const char usage[] =
-    "torc-shard --config FILE [--set NAME=VALUE]...\n"
-    "       torc-shard --config FILE --check-config\n"
-    "       torc-shard format --dir DIR --cluster HEX32 --node N\n"
-    "\n"
-    "The storage node of a torc cluster: hosts replicas of many groups.\n"
-    "\n"
-    "example: torc-shard --config /etc/torc/shard.yaml --set log.level=debug";
+static const char usage[] = "torc-shard format --dir DIR --cluster HEX32 --node N\n"
+                            "       torc-shard --config FILE";
 
 int main(int argc, char **argv)
 {

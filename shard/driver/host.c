@@ -29,7 +29,7 @@ struct host {
     uv_loop_t loop;
     uv_poll_t disk_poll;
     uv_timer_t wake, facts, drain;
-    uv_check_t check;
+    uv_prepare_t prepare;
     uv_signal_t terminate, interrupt;
     uint64_t map_version; /* Of the map whose nodes are connected. */
     struct net_peer *peers[SHARD_NODES_MAX];
@@ -144,9 +144,11 @@ static void take_turn(struct host *host)
         stop(host, 0);
 }
 
-static void on_check(uv_check_t *check)
+/* The turn is taken right before the loop would wait: after timers, and after everything that the
+ * last poll brought. (In a check handle a timer's turn would come only after the next wait.) */
+static void on_prepare(uv_prepare_t *prepare)
 {
-    struct host *host = check->data;
+    struct host *host = prepare->data;
     if (!host->turn_wanted || host->stopping)
         return;
     host->turn_wanted = false;
@@ -301,14 +303,15 @@ static void open_handles(struct host *host)
     uv_timer_init(loop, &host->wake);
     uv_timer_init(loop, &host->facts);
     uv_timer_init(loop, &host->drain);
-    uv_check_init(loop, &host->check);
+    uv_prepare_init(loop, &host->prepare);
     uv_signal_init(loop, &host->terminate);
     uv_signal_init(loop, &host->interrupt);
     host->disk_poll.data = host->wake.data = host->facts.data = host;
-    host->drain.data = host->check.data = host;
+    host->drain.data = host->prepare.data = host;
     host->terminate.data = host->interrupt.data = host;
     uv_poll_start(&host->disk_poll, UV_READABLE, on_disk);
-    uv_check_start(&host->check, on_check);
+    /* Started after net's own: libuv runs the latest first, so net looks after what a turn sent. */
+    uv_prepare_start(&host->prepare, on_prepare);
     uv_timer_start(&host->wake, on_wake, 0, 0);
     uv_timer_start(&host->facts, on_facts, 0, HOST_FACTS_INTERVAL_MS);
     uv_signal_start(&host->terminate, on_signal, SIGTERM);

@@ -82,8 +82,9 @@ struct router_group {
     uint64_t clock_at_us;
     uint64_t request_time_max_ms; /* 0: not known. */
     struct router_request_list waiting, sent;
-    uint64_t heard_us; /* Since then the leader owes an answer. */
-    uint64_t probe_at_us;
+    uint64_t heard_us;    /* Since then the leader owes an answer. */
+    uint64_t probe_at_us; /* Not before, everybody is asked (again). */
+    uint64_t probed_us;   /* When that was last; 0: never. */
     uint32_t probe_rounds;
     uint64_t pause_until_us; /* The leader was busy. */
     uint32_t busy_rounds;

@@ -72,7 +72,7 @@ static void leader_set(struct router_courier *courier, struct router_group *grou
         courier->counters.leader_changes++;
     group->leader = leader;
     group->probe_rounds = 0;
-    group->probe_at_us = courier->now_us;
+    group->probe_at_us = group->probed_us == 0 ? 0 : group->probed_us + HINT_PAUSE_US;
     group->pause_until_us = 0;
     group->busy_rounds = 0;
     group->resend_us = (uint64_t)courier->config.resend_ms * 1000;
@@ -370,6 +370,7 @@ static void probe(struct router_courier *courier, struct router_group *group)
     if (courier->now_us >= group->probe_at_us) {
         for (uint32_t i = 0; i < group->replica_count; i++)
             group->replicas[i].hello_wanted = true;
+        group->probed_us = courier->now_us;
         group->probe_at_us = courier->now_us + probe_pause_us(courier, group);
         group->probe_rounds++;
     }

@@ -235,8 +235,8 @@ static struct shard_timing timing_of(const struct shard_driver_config *config)
                                  .retransmit_timeout_ms = (uint32_t)config->retransmit_timeout_ms,
                                  .clock_drift_per_mille = 50,
                                  .window_entries_max = 1024,
-                                 .window_bytes_max = 32 << 20,
-                                 .cache_bytes_max = 16 << 20,
+                                 .window_bytes_max = 16 << 20,
+                                 .cache_bytes_max = 2 << 20,
                                  .message_bytes_max = 1 << 20,
                                  .reads_max = 4096};
 }

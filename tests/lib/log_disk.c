@@ -46,10 +46,17 @@ bool log_model_equal(const struct log_model *a, const struct log_model *b)
 
 /* --- The visitor --- */
 
+static void note_group(struct log_disk *disk, uint32_t group)
+{
+    if (group > disk->highest_group)
+        disk->highest_group = group;
+}
+
 static void visit_record(void *context, const struct store_record *record)
 {
     struct log_disk *disk = context;
     disk->record_count++;
+    note_group(disk, record->group);
     if (record->group < LOG_MODEL_GROUPS && record->slot < LOG_MODEL_SLOTS)
         log_model_apply(&disk->model, record);
 }
@@ -59,6 +66,7 @@ static void visit_damaged(void *context, uint32_t group, uint64_t replica, uint6
     struct log_disk *disk = context;
     TORC_ASSERT(replica != 0);
     disk->damaged_count++;
+    note_group(disk, group);
     disk->damaged_group = group;
     disk->damaged_slot = slot;
 }
@@ -114,6 +122,7 @@ enum torc_status log_disk_open(struct log_disk *disk)
     TORC_ASSERT(disk->log == NULL);
     memset(&disk->model, 0, sizeof disk->model);
     disk->record_count = 0;
+    disk->highest_group = 0;
     disk->damaged_count = 0;
     enum torc_status status = store_superblock_load(&disk->device, &disk->superblock, &repaired);
     if (status != TORC_OK)

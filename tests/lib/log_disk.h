@@ -55,6 +55,7 @@ struct log_disk {
     struct log_model model;             /* What the last open said. */
     uint64_t flushed[LOG_MODEL_GROUPS]; /* What the visitor answers. */
     uint64_t record_count;              /* Records that the last open gave. */
+    uint32_t highest_group;             /* Among those records. */
     uint64_t damaged_count; /* Damages of groups that it reported, and the last of them. */
     uint32_t damaged_group;
     uint64_t damaged_slot;

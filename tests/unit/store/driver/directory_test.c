@@ -36,6 +36,13 @@ static void set_up(void)
         .node = 3, .cluster_id = cluster, .feature_level_max = 1};
 }
 
+/* Another name beside the first. */
+static void next_path(void)
+{
+    size_t size = strlen(path);
+    snprintf(path + size, sizeof path - size, "2");
+}
+
 static void format(void)
 {
     struct store_superblock superblock;
@@ -98,7 +105,7 @@ Test(directory, storage_ids_differ, .init = set_up)
     struct store_superblock first;
     struct store_superblock second;
     cr_assert_eq(store_directory_format(path, &options, &first, text, sizeof text), TORC_OK);
-    strcat(path, "2");
+    next_path();
     cr_assert_eq(store_directory_format(path, &options, &second, text, sizeof text), TORC_OK);
     cr_assert_neq(memcmp(first.storage_id, second.storage_id, STORE_ID_SIZE), 0);
 }
@@ -111,7 +118,7 @@ Test(directory, format_refuses_what_is_not_empty, .init = set_up)
     cr_assert_eq(store_directory_format(path, &options, &superblock, text, sizeof text),
                  TORC_EXISTS);
     cr_assert_not_null(strstr(text, "not empty"), "%s", text);
-    strcat(path, "2");
+    next_path();
     cr_assert_eq(mkdir(path, 0700), 0);
     close(open(part("precious"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     cr_assert_eq(store_directory_format(path, &options, &superblock, text, sizeof text),

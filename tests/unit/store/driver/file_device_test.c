@@ -78,7 +78,7 @@ Test(file_device, segments_keep_what_is_written, .init = set_up, .fini = tear_do
     prepare(5);
     cr_assert_eq(device.read(files, 5, SEGMENT_SIZE - 512, bytes, 512), TORC_OK);
     cr_assert_eq(bytes[0], 0);
-    strcpy(bytes, "written");
+    snprintf(bytes, sizeof bytes, "written");
     cr_assert_eq(device.write(files, 5, 1024, bytes, 512), TORC_OK);
     cr_assert_eq(device.sync(files, 5), TORC_OK);
     cr_assert_eq(device.rename(files, 5, 9), TORC_OK);

@@ -1,0 +1,454 @@
+#include "router/courier.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hlc.h"
+#include "base/prng.h"
+#include "ring/token.h"
+#include "router/buffer.h"
+#include "tests/lib/counting.h"
+#include "wire/body.h"
+
+/*
+ * A made-up cluster around the courier: one group whose leader executes counters and keeps records
+ * of requests, three nodes that take turns in leading, and a network that loses, delays and doubles
+ * messages. The nodes share one state, as replicas do; what is tested is the courier.
+ */
+enum { NODES = 3, KEYS = 4, OWNERS = 3, RECORDS_MAX = 4096, QUEUE_MAX = 512, WINDOW = 16 };
+
+struct flying { /* A message on its way. */
+    uint64_t at_us;
+    uint32_t node; /* To or from. */
+    bool to_node;
+    enum wire_type type;
+    struct router_buffer body, payload;
+};
+
+struct world {
+    struct counting counting;
+    struct base_prng prng;
+    struct router_courier *courier;
+    struct wire_arena *arena;
+    uint64_t now_us, wake_at_us;
+    uint32_t leader; /* 0: nobody. */
+    bool calm;       /* No more loss, leaders stay. */
+    struct flying queue[QUEUE_MAX];
+    size_t queue_count;
+    struct { /* Request records: numbers that were executed, with their answers. */
+        uint64_t number;
+        int64_t results[64];
+        uint16_t count;
+    } records[RECORDS_MAX];
+    size_t record_count;
+    int64_t counters[KEYS];                    /* The state. */
+    int64_t acknowledged[KEYS], unknown[KEYS]; /* Increments, as the outcomes tell. */
+    int64_t last_seen[OWNERS][KEYS];           /* The newest value an owner was given. */
+    uint64_t told, added;
+    uint64_t hash; /* Of every outcome and message, in order. */
+};
+
+static char seed_address[] = "tcp://127.0.0.1:1";
+static const char *const seeds[] = {seed_address};
+
+static void hash_in(struct world *world, uint64_t number)
+{
+    world->hash = (world->hash ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+    world->hash ^= world->hash >> 29;
+}
+
+/* Parts carry owner and key; `call` is the world. */
+static void done(void *context, void *call, uint32_t part, const struct router_outcome *outcome)
+{
+    struct world *world = context;
+    uint32_t owner = part / KEYS, key = part % KEYS;
+    cr_assert_eq(call, world);
+    world->told++;
+    hash_in(world, (uint64_t)outcome->type << 32 | part);
+    switch (outcome->type) {
+    case ROUTER_ANSWERED:
+        cr_assert_eq(outcome->result->kind, WIRE_RESULT_INTEGER);
+        cr_assert_gt((int64_t)outcome->result->number, world->last_seen[owner][key],
+                     "commands of one owner on one key out of order");
+        world->last_seen[owner][key] = (int64_t)outcome->result->number;
+        world->acknowledged[key]++;
+        break;
+    case ROUTER_UNKNOWN:
+        world->unknown[key]++;
+        break;
+    case ROUTER_NOTHING_DONE:
+        break;
+    case ROUTER_REFUSED:
+        cr_assert_fail("nothing refuses here");
+    }
+}
+
+static void fly(struct world *world, uint32_t node, bool to_node, enum wire_type type,
+                struct base_bytes body, struct base_bytes payload)
+{
+    unsigned copies = world->calm ? 1 : (unsigned)base_prng_range(&world->prng, 0, 9);
+    copies = copies == 0 ? 0 : copies == 9 && !to_node ? 2 : 1;
+    for (; copies > 0; copies--) {
+        cr_assert_lt(world->queue_count, QUEUE_MAX);
+        struct flying *flying = &world->queue[world->queue_count++];
+        uint64_t delay_us = base_prng_range(&world->prng, 100, world->calm ? 200 : 40000);
+        *flying = (struct flying){.at_us = world->now_us + delay_us,
+                                  .node = node,
+                                  .to_node = to_node,
+                                  .type = type,
+                                  .body = router_buffer_empty(&world->counting.allocator),
+                                  .payload = router_buffer_empty(&world->counting.allocator)};
+        router_buffer_append(&flying->body, body);
+        router_buffer_append(&flying->payload, payload);
+    }
+}
+
+static void answer(struct world *world, uint32_t node, enum wire_type type,
+                   const ProtobufCMessage *body, struct base_bytes payload)
+{
+    uint8_t packed[4096];
+    cr_assert_leq(protobuf_c_message_get_packed_size(body), sizeof(packed));
+    size_t size = protobuf_c_message_pack(body, packed);
+    fly(world, node, false, type, base_bytes_of(packed, size), payload);
+}
+
+static uint64_t clock_now(const struct world *world)
+{
+    return base_hlc_from_ms(1000000 + world->now_us / 1000);
+}
+
+static void answer_map(struct world *world, uint32_t node)
+{
+    static uint8_t cluster[16] = {7}, storages[NODES][16];
+    static const char *const addresses[NODES] = {"tcp://127.0.0.1:1", "tcp://127.0.0.1:2",
+                                                 "tcp://127.0.0.1:3"};
+    Torc__Wire__Node nodes[NODES], *node_list[NODES];
+    Torc__Wire__Replica replicas[NODES], *replica_list[NODES];
+    Torc__Wire__Group group = TORC__WIRE__GROUP__INIT, *group_list[] = {&group};
+    Torc__Wire__Ring ring = TORC__WIRE__RING__INIT;
+    Torc__Wire__Limits limits = TORC__WIRE__LIMITS__INIT;
+    Torc__Wire__Map map = TORC__WIRE__MAP__INIT;
+    Torc__Wire__MapReply reply = TORC__WIRE__MAP_REPLY__INIT;
+    uint32_t owner = 1;
+    uint64_t epoch = 1;
+    for (uint32_t i = 0; i < NODES; i++) {
+        nodes[i] = (Torc__Wire__Node)TORC__WIRE__NODE__INIT;
+        nodes[i].id = i + 1;
+        storages[i][0] = (uint8_t)(i + 1);
+        nodes[i].storage = (ProtobufCBinaryData){16, storages[i]};
+        nodes[i].address = (char *)addresses[i];
+        node_list[i] = &nodes[i];
+        replicas[i] = (Torc__Wire__Replica)TORC__WIRE__REPLICA__INIT;
+        replicas[i].id = i + 1;
+        replicas[i].node = i + 1;
+        replicas[i].voter = true;
+        replica_list[i] = &replicas[i];
+    }
+    group.id = 1;
+    group.n_replicas = NODES;
+    group.replicas = replica_list;
+    ring.n_owners = ring.n_epochs = 1;
+    ring.owners = &owner;
+    ring.epochs = &epoch;
+    limits.key_size_max = 100;
+    limits.value_size_max = 100;
+    map.version = 1;
+    map.cluster = (ProtobufCBinaryData){16, cluster};
+    map.n_nodes = NODES;
+    map.nodes = node_list;
+    map.n_groups = 1;
+    map.groups = group_list;
+    map.ring = &ring;
+    map.limits = &limits;
+    reply.map = &map;
+    reply.version = 1;
+    answer(world, node, WIRE_TYPE_MAP, &reply.base, base_bytes_of(NULL, 0));
+}
+
+/* Executes a request, or answers from its record. */
+static size_t execute(struct world *world, const struct wire_request *request, uint8_t *out,
+                      size_t capacity)
+{
+    size_t i = 0;
+    while (i < world->record_count && world->records[i].number != request->number)
+        i++;
+    bool late = request->last_time < clock_now(world);
+    if (i == world->record_count && late) {
+        size_t size =
+            wire_answer_begin(out, capacity, WIRE_TOO_LATE, request->number, clock_now(world), 0);
+        wire_answer_end(out, size, 0);
+        return size;
+    }
+    if (i == world->record_count) {
+        cr_assert_lt(i, RECORDS_MAX);
+        cr_assert_leq(request->op_count, 64);
+        world->records[i].number = request->number;
+        struct wire_op op;
+        for (size_t cursor = 0; wire_op_next(request, &cursor, &op);)
+            world->records[i].results[world->records[i].count++] =
+                ++world->counters[op.key.data[0] - 'a'];
+        world->record_count++;
+    }
+    size_t size = wire_answer_begin(out, capacity, WIRE_DONE, request->number, clock_now(world), 0);
+    for (uint16_t j = 0; j < world->records[i].count; j++) {
+        struct wire_result result = {.kind = WIRE_RESULT_INTEGER,
+                                     .number = (uint64_t)world->records[i].results[j],
+                                     .version = 1};
+        size += wire_result_write(out + size, capacity - size, &result);
+    }
+    wire_answer_end(out, size, world->records[i].count);
+    return size;
+}
+
+/* What a node that does not execute says. */
+static size_t turn_away(struct world *world, const struct wire_request *request, uint8_t *out,
+                        size_t capacity, enum wire_answer_status status)
+{
+    size_t size =
+        wire_answer_begin(out, capacity, status, request->number, clock_now(world), world->leader);
+    wire_answer_end(out, size, 0);
+    return size;
+}
+
+static void take_request(struct world *world, uint32_t node, const Torc__Wire__Request *message,
+                         struct base_bytes rest)
+{
+    static const struct wire_limits limits = {100, 100, 1 << 20};
+    static uint8_t payload[1 << 16];
+    size_t size = 0;
+    bool leads = world->leader == node;
+    for (uint32_t i = 0; i < message->request_count; i++) {
+        struct wire_request request;
+        cr_assert_eq(wire_request_read(rest, &limits, &request), TORC_OK);
+        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+        uint8_t *at = payload + size;
+        size_t capacity = sizeof(payload) - size;
+        if (!leads)
+            size += turn_away(world, &request, at, capacity, WIRE_NOT_LEADER);
+        else if (!world->calm && base_prng_chance(&world->prng, 1, 20))
+            size += turn_away(world, &request, at, capacity, WIRE_BUSY);
+        else if (!world->calm && base_prng_chance(&world->prng, 1, 20) &&
+                 execute(world, &request, at, capacity) > 0)
+            size += turn_away(world, &request, at, capacity, WIRE_NO_ANSWER);
+        else
+            size += execute(world, &request, at, capacity);
+    }
+    Torc__Wire__Reply reply = TORC__WIRE__REPLY__INIT;
+    reply.group = 1;
+    reply.answer_count = message->request_count;
+    reply.clock = clock_now(world);
+    reply.credit = message->sequence + message->request_count - 1 + WINDOW;
+    reply.map_version = 1;
+    reply.leader_node = world->leader;
+    answer(world, node, WIRE_TYPE_REPLY, &reply.base, base_bytes_of(payload, size));
+}
+
+static void take(struct world *world, const struct flying *flying)
+{
+    struct wire_envelope envelope = {.type = flying->type,
+                                     .cluster = {{7}},
+                                     .storage = {{(uint8_t)flying->node}},
+                                     .node = flying->node,
+                                     .incarnation = 1,
+                                     .body = router_buffer_bytes(&flying->body),
+                                     .payload = router_buffer_bytes(&flying->payload)};
+    if (!flying->to_node) {
+        router_courier_receive(world->courier, &envelope);
+        return;
+    }
+    const ProtobufCMessage *body;
+    cr_assert_eq(wire_body_read(world->arena, &envelope, &body), TORC_OK);
+    if (flying->type == WIRE_TYPE_MAP_REQUEST) {
+        answer_map(world, flying->node);
+    } else if (flying->type == WIRE_TYPE_HELLO) {
+        Torc__Wire__Welcome welcome = TORC__WIRE__WELCOME__INIT;
+        welcome.group = 1;
+        welcome.clock = clock_now(world);
+        welcome.credit = ((const Torc__Wire__Hello *)body)->sequence + WINDOW;
+        welcome.map_version = 1;
+        welcome.leader_node = world->leader;
+        answer(world, flying->node, WIRE_TYPE_WELCOME, &welcome.base, base_bytes_of(NULL, 0));
+    } else {
+        take_request(world, flying->node, (const Torc__Wire__Request *)body, envelope.payload);
+    }
+}
+
+/* Delivers what is due, one turn of the courier, sends what it says. */
+static void turn(struct world *world)
+{
+    const struct router_message *messages;
+    router_courier_turn(world->courier, world->now_us);
+    for (size_t i = 0; i < world->queue_count;) {
+        struct flying flying = world->queue[i];
+        if (flying.at_us > world->now_us) {
+            i++;
+            continue;
+        }
+        world->queue[i] = world->queue[--world->queue_count];
+        take(world, &flying);
+        router_buffer_fini(&flying.body);
+        router_buffer_fini(&flying.payload);
+    }
+    size_t count = router_courier_messages(world->courier, &messages);
+    router_courier_check(world->courier);
+    world->wake_at_us = router_courier_wake_at_us(world->courier);
+    for (size_t i = 0; i < count; i++) {
+        hash_in(world, (uint64_t)messages[i].type << 8 | messages[i].node);
+        fly(world, messages[i].peer + 1, true, messages[i].type, messages[i].body,
+            messages[i].payload);
+    }
+}
+
+static void world_init(struct world *world, uint64_t seed)
+{
+    *world = (struct world){.prng = base_prng_seeded(seed), .now_us = 1, .leader = 1};
+    const struct base_allocator *allocator = counting_init(&world->counting);
+    struct router_courier_config config = {
+        .cluster = {{7}},
+        .client = {1, 2},
+        .seed = seed,
+        .seeds = seeds,
+        .seed_count = 1,
+        .request_timeout_ms = 2000,
+        .silence_ms = 150,
+        .probe_ms = 50,
+        .probe_max_ms = 400,
+        .resend_ms = 200,
+        .inflight_max = 100,
+        .inflight_size_max = 1 << 20,
+        .message_size_max = 200,
+    };
+    world->courier =
+        router_courier_new(allocator, &config, (struct router_courier_sink){done, world});
+    world->arena = wire_arena_new(allocator, 1 << 20);
+}
+
+static void world_fini(struct world *world)
+{
+    for (size_t i = 0; i < world->queue_count; i++) {
+        router_buffer_fini(&world->queue[i].body);
+        router_buffer_fini(&world->queue[i].payload);
+    }
+    router_courier_free(world->courier);
+    wire_arena_free(world->arena);
+    counting_fini(&world->counting);
+}
+
+static void add_some(struct world *world)
+{
+    uint32_t owner = (uint32_t)base_prng_range(&world->prng, 0, OWNERS - 1);
+    uint32_t key = (uint32_t)base_prng_range(&world->prng, 0, KEYS - 1);
+    uint8_t name = (uint8_t)('a' + key);
+    struct wire_op op = {.type = WIRE_OP_ADD, .a = 1, .key = base_bytes_of(&name, 1)};
+    if (!router_courier_has_room(world->courier, 1, 1))
+        return;
+    world->added++;
+    router_courier_add(world->courier, owner + 1, &op, world, owner * KEYS + key);
+}
+
+/* One life: faults for a while, then calm until every parcel has its outcome. */
+static void live(struct world *world, uint64_t seed)
+{
+    world_init(world, seed);
+    for (unsigned step = 0; step < 1500; step++) {
+        world->now_us += base_prng_range(&world->prng, 1, 5000);
+        if (base_prng_chance(&world->prng, 1, 60))
+            world->leader = (uint32_t)base_prng_range(&world->prng, 0, NODES);
+        if (base_prng_chance(&world->prng, 1, 100))
+            router_courier_peer_lost(world->courier, (uint32_t)base_prng_range(&world->prng, 0, 2));
+        if (base_prng_chance(&world->prng, 2, 3))
+            add_some(world);
+        turn(world);
+    }
+    world->calm = true;
+    world->leader = world->leader == 0 ? 2 : world->leader;
+    add_some(world);
+    uint64_t end_us = world->now_us + 5 * 1000 * 1000;
+    while (router_courier_inflight(world->courier) > 0) {
+        cr_assert_lt(world->now_us, end_us, "seed %lu: parcels without an outcome", seed);
+        world->now_us += 1000;
+        turn(world);
+    }
+}
+
+/*
+ * Over loss, delay, doubled answers, busy leaders and lost ones: every parcel gets one outcome
+ * within its time; increments that were acknowledged happened once; those that were said not to
+ * have happened did not; and an owner sees its own increments of a key in order.
+ */
+Test(router_courier, outcomes_are_true_over_faults, .timeout = 120)
+{
+    static struct world world;
+    uint64_t acknowledged = 0, unknown = 0;
+    for (uint64_t seed = 1; seed <= 150; seed++) {
+        live(&world, seed);
+        cr_assert_eq(world.told, world.added, "seed %lu", seed);
+        for (uint32_t key = 0; key < KEYS; key++) {
+            cr_assert_geq(world.counters[key], world.acknowledged[key], "seed %lu", seed);
+            cr_assert_leq(world.counters[key], world.acknowledged[key] + world.unknown[key],
+                          "seed %lu: something happened that was said not to have", seed);
+            acknowledged += (uint64_t)world.acknowledged[key];
+            unknown += (uint64_t)world.unknown[key];
+        }
+        world_fini(&world);
+    }
+    cr_assert_gt(acknowledged, 10000); /* The test tests something. */
+    cr_assert_gt(unknown, 100);
+}
+
+/* The same seed gives the same messages and outcomes. */
+Test(router_courier, same_events_same_actions, .timeout = 60)
+{
+    static struct world world;
+    live(&world, 99);
+    uint64_t hash = world.hash;
+    world_fini(&world);
+    live(&world, 99);
+    cr_assert_eq(world.hash, hash);
+    world_fini(&world);
+    live(&world, 98);
+    cr_assert_neq(world.hash, hash);
+    world_fini(&world);
+}
+
+/* Messages that do not belong here are counted and change nothing. */
+Test(router_courier, foreign_messages_are_rejected)
+{
+    static struct world world;
+    world_init(&world, 1);
+    struct wire_envelope good = {
+        .type = WIRE_TYPE_REPLY, .cluster = {{7}}, .storage = {{1}}, .node = 1, .incarnation = 1};
+    struct wire_envelope envelopes[5] = {good, good, good, good, good};
+    envelopes[0].cluster.bytes[0] = 8;               /* Another cluster. */
+    envelopes[1].node = 0;                           /* Not from a node. */
+    envelopes[2].body = base_bytes_text("\xff\xff"); /* Not protobuf. */
+    envelopes[3].type = WIRE_TYPE_CONSENSUS;         /* Not for a router. */
+    /* 4: for a group that is not known. */
+    for (size_t i = 0; i < 5; i++) {
+        router_courier_receive(world.courier, &envelopes[i]);
+        cr_assert_eq(router_courier_counters(world.courier)->messages_rejected, i + 1);
+    }
+    router_courier_check(world.courier);
+    world_fini(&world);
+}
+
+/* After a warm-up, commands cost no memory of their own: everything is used again. */
+Test(router_courier, steady_state_allocates_nothing)
+{
+    static struct world world;
+    world_init(&world, 5);
+    world.calm = true;
+    uint64_t calls = 0;
+    for (unsigned step = 0; step < 3000; step++) {
+        world.now_us += 500;
+        router_courier_turn(world.courier, world.now_us);
+        uint64_t before = world.counting.call_count;
+        if (step > 500)
+            add_some(&world);
+        calls += step > 2000 ? world.counting.call_count - before : 0;
+        turn(&world);
+    }
+    cr_assert_eq(calls, 0);
+    world_fini(&world);
+}

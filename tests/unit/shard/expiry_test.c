@@ -29,6 +29,25 @@ static void tick(struct fixture *fixture)
     fixture_write(fixture);
 }
 
+/* Applies the removal of a key of one letter, found with this version and expiry. */
+static void removal_apply(struct fixture *fixture, uint64_t version, uint64_t expiry_ms, char key)
+{
+    uint8_t value[19], request[256];
+    base_put_le64(value, version);
+    base_put_le64(value + 8, expiry_ms);
+    base_put_le16(value + 16, 1);
+    value[18] = (uint8_t)key;
+    struct wire_op op = {.type = WIRE_OP_REMOVE_EXPIRED,
+                         .value = base_bytes_of(value, sizeof(value))};
+    size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){0, 0}, 0, 0,
+                                     WIRE_REQUEST_INTERNAL);
+    size += wire_op_write(request + size, sizeof(request) - size, &op);
+    wire_request_end(request, size, 1);
+    fixture_request_encoded(fixture, base_bytes_of(request, size));
+    fixture_apply(fixture);
+    fixture_write(fixture);
+}
+
 /* A key is there up to its time and not from then on, to every operation. */
 Test(expiry, expired_keys_are_absent)
 {
@@ -188,26 +207,26 @@ Test(expiry, rewritten_with_the_same_expiry_is_removed_later)
     put.b = FIXTURE_START_MS + 100;
     fixture_do_op(&fixture, put);
     uint64_t version = fixture_do_op(&fixture, op_get("k")).version;
-    uint8_t value[64];
-    base_put_le64(value, version - 1); /* As an older leader might have found it. */
-    base_put_le64(value + 8, FIXTURE_START_MS + 100);
-    base_put_le16(value + 16, 1);
-    value[18] = 'k';
-    struct wire_op removal = {.type = WIRE_OP_REMOVE_EXPIRED, .value = base_bytes_of(value, 19)};
-    uint8_t request[256];
-    size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){0, 0}, 0, 0,
-                                     WIRE_REQUEST_INTERNAL);
-    size += wire_op_write(request + size, sizeof(request) - size, &removal);
-    wire_request_end(request, size, 1);
     fixture_sleep(&fixture, 100);
-    fixture_request_encoded(&fixture, base_bytes_of(request, size));
-    fixture_apply(&fixture);
-    fixture_write(&fixture);
+    /* As an older leader might have found it. */
+    removal_apply(&fixture, version - 1, FIXTURE_START_MS + 100, 'k');
     cr_assert_eq(fixture_space_count(&fixture, 'd'), 1);
     cr_assert_eq(fixture_space_count(&fixture, 'e'), 1);
     cr_assert(remove_due(&fixture, 10));
     cr_assert_eq(fixture_space_count(&fixture, 'd'), 0);
     cr_assert_eq(fixture_space_count(&fixture, 'e'), 0);
+    fixture_fini(&fixture);
+}
+
+/* A removal never takes a key that has not expired, whatever its leader's clock said. */
+Test(expiry, removal_spares_what_is_alive)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    uint64_t version = fixture_do_op(&fixture, op_put_for("k", "1", 100)).version;
+    removal_apply(&fixture, version, FIXTURE_START_MS + 100, 'k');
+    cr_assert(bytes_are(fixture_do_op(&fixture, op_get("k")).bytes, "1"));
+    cr_assert_eq(fixture_space_count(&fixture, 'e'), 1);
     fixture_fini(&fixture);
 }
 

@@ -101,15 +101,17 @@ Test(machine_apply, after_its_last_time_it_is_too_late)
     struct wire_op add = op_add("k", 1);
     uint64_t last_time = fixture.stamp + minute;
     again(&fixture, 900, last_time, &add, 1);
-    fixture.stamp = last_time; /* Not yet past. */
-    cr_assert_eq(again(&fixture, 900, last_time, &add, 1).status, WIRE_DONE);
+    fixture.stamp = last_time; /* Not yet past: not for the old one, and not for a new one. */
+    fixture_request_as(&fixture, 900, last_time, &add, 1);
+    cr_assert_eq(again(&fixture, 902, last_time, &add, 1).status, WIRE_DONE);
+    cr_assert_eq(fixture_answer(&fixture, 900).status, WIRE_DONE);
     fixture.stamp = last_time + 1;
     cr_assert_eq(again(&fixture, 900, last_time, &add, 1).status, WIRE_TOO_LATE);
     cr_assert_eq(again(&fixture, 901, last_time, &add, 1).status, WIRE_TOO_LATE);
     cr_assert_eq(fixture_info(&fixture).records_count, 0);
     cr_assert_eq(fixture_info(&fixture).records_bytes, 0);
     fixture_sleep(&fixture, 1);
-    cr_assert_eq(value_of(&fixture, "k"), 1);
+    cr_assert_eq(value_of(&fixture, "k"), 2);
     fixture_fini(&fixture);
 }
 

@@ -191,11 +191,10 @@ static enum torc_status removal_collect(struct shard_machine *machine, uint32_t 
 enum torc_status shard_removal_write(struct shard_machine *machine, uint32_t keys_max, uint8_t *at,
                                      size_t capacity, size_t *ret_size)
 {
-    TORC_ASSERT(!machine->unwritten);
     TORC_ASSERT(keys_max > 0);
     size_t head_size = WIRE_REQUEST_HEADER_SIZE + WIRE_OP_HEADER_SIZE;
     *ret_size = 0;
-    if (capacity < head_size)
+    if (machine->unwritten || capacity < head_size)
         return TORC_OK;
     size_t size;
     enum torc_status status =

@@ -87,7 +87,7 @@ enum torc_status shard_machine_apply(struct shard_machine *machine, const struct
                                      struct store_batch *batch, struct shard_outcomes *outcomes)
     TORC_MUST_CHECK;
 /* The batch was written: the state may be read again, and memory beyond a steady load's is given
- * back. Called once per written batch; reading between an apply and this is asserted not to happen. */
+ * back. Called once per written batch; a read between an apply and this is asserted not to happen. */
 void shard_machine_applied(struct shard_machine *machine);
 
 /* ---- Answering ---------------------------------------------------------------------------------- */
@@ -129,7 +129,8 @@ size_t shard_genesis_write(const struct shard_vnode *vnodes, uint32_t vnode_coun
 size_t shard_tick_write(uint8_t *at, size_t capacity);
 /* Looks up to `keys_max` keys in the expiry index that have expired by the group's clock, and writes
  * the internal request that removes them: as many as fit. TORC_OK: *ret_size is 0 when there is none,
- * or when not even one fits; TORC_DAMAGED: the state does not decode. */
+ * when not even one fits, and while a batch waits to be written (the index is not what it will be);
+ * TORC_DAMAGED: the state does not decode. */
 enum torc_status shard_removal_write(struct shard_machine *machine, uint32_t keys_max, uint8_t *at,
                                      size_t capacity, size_t *ret_size) TORC_MUST_CHECK;
 

@@ -289,22 +289,21 @@ static enum torc_status entry_apply(struct shard_run *run, const struct wire_ent
 
     records_expire(run, entry_clock);
     shard_records_open(&machine->records, entry->request_count);
+    enum torc_status status = TORC_OK;
     size_t at = 0;
-    for (uint32_t i = 0; i < entry->request_count; i++) {
+    for (uint32_t i = 0; i < entry->request_count && status == TORC_OK; i++) {
         struct wire_request request;
         struct base_bytes rest =
             base_bytes_of(entry->requests.data + at, entry->requests.size - at);
-        enum torc_status status = wire_request_read(rest, &no_limits, &request);
+        status = wire_request_read(rest, &no_limits, &request);
         TORC_ASSERT(status == TORC_OK);
         bool internal = (request.flags & WIRE_REQUEST_INTERNAL) != 0;
         status = internal ? internal_request_apply(run, &request)
                           : client_request_apply(run, &request, entry_clock);
-        if (status != TORC_OK)
-            return status;
         at += request.encoded.size;
     }
     records_put(run, slot);
-    return TORC_OK;
+    return status;
 }
 
 enum torc_status shard_machine_apply(struct shard_machine *machine, const struct shard_apply *apply,

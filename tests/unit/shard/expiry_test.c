@@ -248,6 +248,25 @@ Test(expiry, stale_index_rows_are_harmless)
     fixture_fini(&fixture);
 }
 
+/* While the store is stalled the index is not what it will be: nothing is found, nothing forgotten.
+ */
+Test(expiry, removal_waits_for_the_batch)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_do_op(&fixture, op_put_for("k", "1", 100));
+    fixture_sleep(&fixture, 200);
+    struct wire_op put = op_put("x", "1");
+    fixture_request(&fixture, &put, 1);
+    fixture_apply(&fixture);
+    cr_assert_not(remove_due(&fixture, 10));
+    cr_assert_eq(fixture_info(&fixture).next_expiry_ms, FIXTURE_START_MS + 100);
+    fixture_write(&fixture);
+    cr_assert(remove_due(&fixture, 10));
+    cr_assert_eq(fixture_space_count(&fixture, 'e'), 0);
+    fixture_fini(&fixture);
+}
+
 /* What does not fit the leader's memory is left for the next time. */
 Test(expiry, removal_fits_its_memory)
 {

@@ -2,6 +2,7 @@
 
 #include "base/hlc.h"
 #include "ring/token.h"
+#include "shard/keys.h"
 #include "tests/lib/machine_fixture.h"
 
 static const uint64_t minute = UINT64_C(60000) << BASE_HLC_COUNTER_BITS;
@@ -255,6 +256,28 @@ Test(machine_apply, malformed_entries_leave_no_trace)
     cr_assert_eq(store_batch_count(fixture.batch), 0);
     cr_assert_eq(fixture_apply_bytes(&fixture, base_bytes_of(bytes, entry.size)), TORC_OK);
     fixture_write(&fixture);
+    fixture_fini(&fixture);
+}
+
+/* An entry that meets a damaged row stops there; what remains can be looked at and closed. */
+Test(machine_apply, damaged_state_stops_the_group)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_do_op(&fixture, op_put("k", "1"));
+    uint8_t key[SHARD_KEY_DATA_SIZE + 1];
+    uint64_t token = ring_token(base_bytes_text("k"), FIXTURE_VNODE_BITS);
+    shard_key_data_write(key, FIXTURE_GROUP, token, base_bytes_text("k"));
+    store_batch_put(fixture.batch, base_bytes_of(key, sizeof(key)), base_bytes_text("rubbish"));
+    cr_assert_eq(store_kv_write(fixture.kv, fixture.batch), TORC_OK);
+    store_batch_clear(fixture.batch);
+    struct wire_op put = op_put("other", "1"), add = op_add("k", 1);
+    uint64_t first = fixture_request(&fixture, &put, 1);
+    fixture_request(&fixture, &add, 1);
+    cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_DAMAGED);
+    cr_assert_eq(fixture_answer(&fixture, first).status, WIRE_DONE); /* Not to be shown. */
+    cr_assert_eq(fixture_info(&fixture).applied, 2);
+    shard_machine_check(fixture.machine);
     fixture_fini(&fixture);
 }
 

@@ -175,14 +175,17 @@ void router_connection_closed(struct router *router, uint32_t slot)
     connection_detach(router, connection_at(router, slot));
 }
 
-void router_connection_written(struct router *router, uint32_t slot)
+bool router_connection_written(struct router *router, uint32_t slot)
 {
     struct router_connection *connection = connection_at(router, slot);
     TORC_ASSERT(connection->write_out);
     connection->write_out = false;
     router->stats.bytes_out += connection->writing.size;
     router_buffer_clear(&connection->writing);
+    if (connection->output.size == 0 && !connection->closing && connection->reading)
+        return false;
     router_connection_touch(router, connection);
+    return true;
 }
 
 /* ---- Commands

@@ -93,8 +93,9 @@ enum torc_status router_connection_opened(struct router *router,
                                           uint32_t *ret_connection) TORC_MUST_CHECK;
 struct base_bytes router_refusal(void);
 void router_connection_bytes(struct router *router, uint32_t connection, struct base_bytes bytes);
-/* All bytes of the newest ROUTER_WRITE are with the operating system. */
-void router_connection_written(struct router *router, uint32_t connection);
+/* All bytes of the newest ROUTER_WRITE are with the operating system. True: call router_ready once
+ * more in this turn, there is more to do for the connection. */
+bool router_connection_written(struct router *router, uint32_t connection);
 /* The client is gone, or its stream has ended. Commands that were begun are carried out; the number
  * is free again after this call, and bytes of a ROUTER_WRITE are gone. */
 void router_connection_closed(struct router *router, uint32_t connection);

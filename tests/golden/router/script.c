@@ -225,8 +225,7 @@ static void settle(struct player *player)
             for (size_t c = 0; c < CLIENTS_MAX; c++) {
                 if (player->clients[c].open && player->clients[c].slot == actions[i].connection &&
                     !player->clients[c].slow) {
-                    router_connection_written(player->router, actions[i].connection);
-                    again = true;
+                    again |= router_connection_written(player->router, actions[i].connection);
                 }
             }
         }

@@ -16,7 +16,7 @@
  * of requests, three nodes that take turns in leading, and a network that loses, delays and doubles
  * messages. The nodes share one state, as replicas do; what is tested is the courier.
  */
-enum { NODES = 3, KEYS = 4, OWNERS = 3, RECORDS_MAX = 4096, QUEUE_MAX = 512, WINDOW = 16 };
+enum { NODES = 3, KEYS = 4, OWNERS = 3, RECORDS_MAX = 4096, QUEUE_MAX = 512, WINDOW = 3 };
 
 struct flying { /* A message on its way. */
     uint64_t at_us;

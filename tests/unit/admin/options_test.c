@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "admin/report.h"
-
 static bool flag;
 static uint64_t number;
 static const char *text;
@@ -71,21 +69,4 @@ Test(options, wrong_lines_are_refused)
 Test(options, help_ends_well)
 {
     cr_assert_eq(READ("tool", "--help"), 0);
-}
-
-/* Numbers as people read them. */
-Test(report, numbers_are_readable)
-{
-    char buffer[ADMIN_NUMBER_SIZE];
-    cr_assert_str_eq(admin_count(0, buffer), "0");
-    cr_assert_str_eq(admin_count(999, buffer), "999");
-    cr_assert_str_eq(admin_count(1000, buffer), "1,000");
-    cr_assert_str_eq(admin_count(UINT64_MAX, buffer), "18,446,744,073,709,551,615");
-    cr_assert_str_eq(admin_bytes(1023, buffer), "1023 B");
-    cr_assert_str_eq(admin_bytes(1536, buffer), "1.5 KiB");
-    cr_assert_str_eq(admin_bytes(1048575, buffer), "1.0 MiB");
-    cr_assert_str_eq(admin_bytes(UINT64_MAX, buffer), "16.0 EiB");
-    cr_assert_str_eq(admin_duration(1500, buffer), "1.5 s");
-    cr_assert_str_eq(admin_duration(95000, buffer), "1 min 35 s");
-    cr_assert_str_eq(admin_duration(7260000, buffer), "2 h 1 min");
 }

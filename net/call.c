@@ -1,6 +1,5 @@
 #include "net/call.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -9,21 +8,30 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "net/address.h"
 #include "net/socket.h"
 
 enum {
     CALL_RESEND_MS = 250,
     CALL_QUEUE_MAX = 16,
     CALL_MESSAGE_SIZE_MAX = 64 << 20,
+    CALL_ADDRESS_SIZE = 256,
 };
 
 struct net_client {
-    void *context, *socket;
+    void *context;
+    char address[CALL_ADDRESS_SIZE];
     struct wire_id cluster;
-    uint32_t incarnation;
-    uint64_t number;
-    zmq_msg_t answer;
+    zmq_msg_t answer; /* Of the last call. */
     struct wire_arena *arena;
+};
+
+/* A question under way. */
+struct call {
+    void *socket;
+    struct wire_envelope question;
+    enum wire_type answer_type;
+    uint64_t resend_at_ms; /* 0: not sent yet, there is no connection. */
 };
 
 static uint64_t clock_ms(clockid_t clock)
@@ -36,21 +44,15 @@ static uint64_t clock_ms(clockid_t clock)
 enum torc_status net_client_open(const char *address, const struct wire_id *cluster,
                                  struct net_client **ret_client)
 {
-    uint64_t identity = 0;
-    ssize_t drawn = getrandom(&identity, sizeof(identity), 0);
-    TORC_ASSERT(drawn == (ssize_t)sizeof(identity));
+    if (strlen(address) >= CALL_ADDRESS_SIZE || !net_address_is_peer(address))
+        return TORC_INVALID;
     struct net_client *client = base_alloc_zero(base_allocator_system(), sizeof(*client));
+    memcpy(client->address, address, strlen(address) + 1);
     client->context = zmq_ctx_new();
+    TORC_ASSERT(client->context != NULL);
     client->cluster = *cluster;
-    client->incarnation = (uint32_t)identity | 1;
     client->arena = wire_arena_new(base_allocator_system(), CALL_MESSAGE_SIZE_MAX);
     zmq_msg_init(&client->answer);
-    client->socket =
-        net_socket_dealer(client->context, CALL_QUEUE_MAX, CALL_MESSAGE_SIZE_MAX, identity);
-    if (client->socket == NULL || zmq_connect(client->socket, address) != 0) {
-        net_client_close(client);
-        return TORC_INVALID;
-    }
     *ret_client = client;
     return TORC_OK;
 }
@@ -60,37 +62,70 @@ void net_client_close(struct net_client *client)
     if (client == NULL)
         return;
     zmq_msg_close(&client->answer);
-    if (client->socket != NULL)
-        zmq_close(client->socket);
     zmq_ctx_term(client->context);
     wire_arena_free(client->arena);
     base_free(base_allocator_system(), client, sizeof(*client));
 }
 
-/* The number rises with every copy, so that the receiver does not take a resend for a duplicate. */
-static void send_question(struct net_client *client, struct wire_envelope *question)
+/* Under a new identity, for which nothing can be on its way. */
+static bool call_open(struct net_client *client, struct call *call)
 {
-    question->number = ++client->number;
-    question->wall_ms = clock_ms(CLOCK_REALTIME);
-    size_t size = wire_envelope_size(question);
-    zmq_msg_t message;
-    zmq_msg_init_size(&message, size);
-    wire_envelope_write(question, zmq_msg_data(&message));
-    if (zmq_msg_send(&message, client->socket, ZMQ_DONTWAIT) < 0)
-        zmq_msg_close(&message); /* Not connected yet: sent again soon. */
+    uint64_t identity = 0;
+    ssize_t drawn = getrandom(&identity, sizeof(identity), 0);
+    TORC_ASSERT(drawn == (ssize_t)sizeof(identity));
+    call->question.incarnation = (uint32_t)identity | 1;
+    call->socket =
+        net_socket_dealer(client->context, CALL_QUEUE_MAX, CALL_MESSAGE_SIZE_MAX, identity);
+    TORC_ASSERT(call->socket != NULL);
+    return net_socket_connect(call->socket, client->address) == 0;
 }
 
-/* Takes what is there; true: it is an answer of the wanted type. */
-static bool take_answer(struct net_client *client, enum wire_type wanted,
-                        struct wire_envelope *ret_answer)
+/* The number rises with every copy, so that the receiver does not take it for a duplicate. */
+static void call_send(struct call *call, uint64_t now_ms)
 {
-    while (zmq_msg_recv(&client->answer, client->socket, ZMQ_DONTWAIT) >= 0) {
-        struct base_bytes bytes =
-            base_bytes_of(zmq_msg_data(&client->answer), zmq_msg_size(&client->answer));
-        if (wire_envelope_read(bytes, ret_answer) == TORC_OK && ret_answer->type == wanted)
-            return true;
+    call->question.number++;
+    call->question.wall_ms = clock_ms(CLOCK_REALTIME);
+    zmq_msg_t message;
+    zmq_msg_init_size(&message, wire_envelope_size(&call->question));
+    wire_envelope_write(&call->question, zmq_msg_data(&message));
+    if (zmq_msg_send(&message, call->socket, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close(&message);
+    else
+        call->resend_at_ms = now_ms + CALL_RESEND_MS;
+}
+
+/* Takes what is there until it is an answer. TORC_STALE: none yet. */
+static enum torc_status call_take(struct call *call, zmq_msg_t *message,
+                                  struct wire_envelope *ret_answer)
+{
+    while (zmq_msg_recv(message, call->socket, ZMQ_DONTWAIT) >= 0) {
+        struct base_bytes bytes = base_bytes_of(zmq_msg_data(message), zmq_msg_size(message));
+        enum torc_status status = wire_envelope_read(bytes, ret_answer);
+        if (status == TORC_NEWER || (status == TORC_OK && ret_answer->type == call->answer_type))
+            return status;
     }
-    return false;
+    return TORC_STALE;
+}
+
+/* Until there is a connection a send finds no room, and poll says when there is. */
+static enum torc_status call_run(struct call *call, zmq_msg_t *message, uint32_t timeout_ms,
+                                 struct wire_envelope *ret_answer)
+{
+    uint64_t now_ms = clock_ms(CLOCK_MONOTONIC), deadline_ms = now_ms + timeout_ms;
+    for (; now_ms < deadline_ms; now_ms = clock_ms(CLOCK_MONOTONIC)) {
+        if (now_ms >= call->resend_at_ms)
+            call_send(call, now_ms);
+        bool sent = call->resend_at_ms > now_ms;
+        zmq_pollitem_t item = {.socket = call->socket,
+                               .events = (short)(sent ? ZMQ_POLLIN : ZMQ_POLLIN | ZMQ_POLLOUT)};
+        uint64_t until_ms =
+            sent && call->resend_at_ms < deadline_ms ? call->resend_at_ms : deadline_ms;
+        zmq_poll(&item, 1, (long)(until_ms - now_ms));
+        enum torc_status status = call_take(call, message, ret_answer);
+        if (status != TORC_STALE)
+            return status;
+    }
+    return TORC_TIMEOUT;
 }
 
 enum torc_status net_client_call(struct net_client *client, enum wire_type type,
@@ -102,24 +137,20 @@ enum torc_status net_client_call(struct net_client *client, enum wire_type type,
     size_t size = protobuf_c_message_get_packed_size(body);
     uint8_t *packed = base_alloc(base_allocator_system(), size + 1);
     protobuf_c_message_pack(body, packed);
-    struct wire_envelope question = {.type = type,
+    struct call call = {.question = {.type = type,
                                      .cluster = client->cluster,
-                                     .incarnation = client->incarnation,
                                      .body = base_bytes_of(packed, size),
-                                     .payload = payload};
-    uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + timeout_ms, now, resend_at = 0;
-    bool answered = false;
-    while (!answered && (now = clock_ms(CLOCK_MONOTONIC)) < deadline) {
-        if (now >= resend_at) {
-            send_question(client, &question);
-            /* A connection takes a moment; until there is one, ask in quick succession. */
-            resend_at = now + (client->number < 20 ? 20 : CALL_RESEND_MS);
-        }
-        zmq_pollitem_t item = {.socket = client->socket, .events = ZMQ_POLLIN};
-        uint64_t until = resend_at < deadline ? resend_at : deadline;
-        zmq_poll(&item, 1, (long)(until - now));
-        answered = take_answer(client, answer_type, ret_answer);
-    }
+                                     .payload = payload},
+                        .answer_type = answer_type};
+    struct wire_envelope answer;
+    enum torc_status status = TORC_TIMEOUT;
+    if (call_open(client, &call))
+        status = call_run(&call, &client->answer, timeout_ms, &answer);
+    zmq_close(call.socket);
     base_free(base_allocator_system(), packed, size + 1);
-    return answered ? wire_body_read(client->arena, ret_answer, ret_body) : TORC_TIMEOUT;
+    if (status == TORC_OK)
+        status = wire_body_read(client->arena, &answer, ret_body);
+    if (status == TORC_OK)
+        *ret_answer = answer;
+    return status;
 }

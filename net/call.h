@@ -1,9 +1,9 @@
 /*
  * net/call -- asks one node one thing and waits: for tools, which have no loop.
  *
- * One DEALER per client. An answer belongs to a question when it comes from the asked address, is
- * of the type that answers it and came after it was sent; a question that is not answered is sent
- * again until the deadline, so what is asked must be idempotent.
+ * Each question has a connection of its own, so a late answer to an earlier one is never taken for
+ * its answer. One that is not answered is sent again until the deadline, so what is asked must be
+ * idempotent.
  */
 #ifndef TORC_NET_CALL_H
 #define TORC_NET_CALL_H
@@ -17,7 +17,7 @@
 
 struct net_client; /* Opaque: one address. */
 
-/* Connects in the background. TORC_INVALID: not an address. */
+/* Nothing is sent yet. TORC_INVALID: not an address. */
 enum torc_status net_client_open(const char *address, const struct wire_id *cluster,
                                  struct net_client **ret_client) TORC_MUST_CHECK;
 void net_client_close(struct net_client *client); /* NULL is a no-op. */
@@ -25,7 +25,8 @@ void net_client_close(struct net_client *client); /* NULL is a no-op. */
 /*
  * Sends `body` (and payload) as a message of `type`, waits at most timeout_ms for one of
  * `answer_type`. TORC_OK: *ret_answer and *ret_body live until the next call or close;
- * TORC_TIMEOUT: nobody answered; TORC_MALFORMED: an answer did not decode.
+ * TORC_TIMEOUT: nobody answered; TORC_NEWER: the answer is of a later version; TORC_MALFORMED,
+ * TORC_TOO_LARGE: it did not decode.
  */
 enum torc_status net_client_call(struct net_client *client, enum wire_type type,
                                  const ProtobufCMessage *body, struct base_bytes payload,

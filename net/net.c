@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "net/address.h"
 #include "net/routes.h"
 #include "net/socket.h"
 
@@ -55,25 +56,7 @@ struct net {
     void *closed_context;
 };
 
-/* ---- Addresses
- * ------------------------------------------------------------------------------------ */
-
-const char *net_address_flaw(const char *address, bool insecure)
-{
-    static const char *const loopback[] = {"tcp://127.", "tcp://localhost:", "tcp://[::1]:"};
-    if (strncmp(address, "tcp://", 6) != 0 || strrchr(address, ':') <= address + 5)
-        return "not an address: write it as tcp://127.0.0.1:7401";
-    for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++) {
-        if (strncmp(address, loopback[i], strlen(loopback[i])) == 0)
-            return NULL;
-    }
-    return insecure ? NULL
-                    : "not a loopback address: anybody who reaches it could read and write "
-                      "everything; set `insecure: true` to allow that";
-}
-
-/* ---- Receiving
- * ------------------------------------------------------------------------------------ */
+/* ---- Receiving ---------------------------------------------------------------------------- */
 
 /* Forgets the parts that are left of a message. */
 static void skip_parts(void *socket, zmq_msg_t *part)
@@ -98,11 +81,13 @@ static bool receive_one(struct net *net, struct net_watch *watch, struct net_pee
         route = net_routes_of(net->routes, base_bytes_of(zmq_msg_data(&part), zmq_msg_size(&part)));
         whole = zmq_msg_more(&part) && zmq_msg_recv(&part, watch->socket, ZMQ_DONTWAIT) >= 0;
     }
-    if (whole && zmq_msg_more(&part)) {
+    if (zmq_msg_more(&part)) {
         skip_parts(watch->socket, &part);
         whole = false;
     }
-    if (whole) {
+    if (!whole) {
+        net->counters.malformed++;
+    } else {
         struct base_bytes message = base_bytes_of(zmq_msg_data(&part), zmq_msg_size(&part));
         net->counters.received++;
         if (peer == NULL)
@@ -117,7 +102,9 @@ static bool receive_one(struct net *net, struct net_watch *watch, struct net_pee
 static bool receive_all(struct net *net, struct net_watch *watch, struct net_peer *peer)
 {
     int count = 0;
-    while (count < NET_TURN_MESSAGES_MAX && !net->closing && receive_one(net, watch, peer))
+    /* A callback may end the peer, or all. */
+    while (count < NET_TURN_MESSAGES_MAX && !net->closing && (peer == NULL || !peer->closing) &&
+           receive_one(net, watch, peer))
         count++;
     return count > 0;
 }
@@ -128,7 +115,7 @@ static void on_check(uv_check_t *check)
     uv_idle_stop(&net->idle);
     bool any = net->router.socket != NULL && receive_all(net, &net->router, NULL);
     for (struct net_peer *peer = net->peers; peer != NULL; peer = peer->next)
-        any = (!peer->closing && receive_all(net, &peer->watch, peer)) || any;
+        any = receive_all(net, &peer->watch, peer) || any;
     if (any && !net->closing)
         net->callbacks.on_turn(net->callbacks.context);
 }
@@ -176,8 +163,7 @@ static void watch_socket(struct net *net, struct net_watch *watch)
     net->handles_open++;
 }
 
-/* ---- Life
- * ----------------------------------------------------------------------------------------- */
+/* ---- Life --------------------------------------------------------------------------------- */
 
 static enum torc_status bind_router(struct net *net, char text[NET_TEXT_SIZE])
 {
@@ -189,7 +175,7 @@ static enum torc_status bind_router(struct net *net, char text[NET_TEXT_SIZE])
     }
     net->router.socket =
         net_socket_router(net->context, net->config.queue_max, net->config.message_size_max);
-    if (net->router.socket == NULL || zmq_bind(net->router.socket, listen) != 0) {
+    if (net->router.socket == NULL || net_socket_bind(net->router.socket, listen) != 0) {
         int error = errno;
         snprintf(text, NET_TEXT_SIZE, "cannot listen on %s: %s", listen,
                  error == EADDRINUSE ? "the port is taken by another process"
@@ -299,8 +285,7 @@ const struct net_counters *net_counters(const struct net *net)
     return &net->counters;
 }
 
-/* ---- Peers
- * ---------------------------------------------------------------------------------------- */
+/* ---- Peers -------------------------------------------------------------------------------- */
 
 struct net_peer *net_connect(struct net *net, const char *address, void *owner)
 {
@@ -308,13 +293,13 @@ struct net_peer *net_connect(struct net *net, const char *address, void *owner)
         if (!peer->closing && strcmp(peer->address, address) == 0)
             return peer;
     }
-    if (strlen(address) >= NET_ADDRESS_SIZE || strncmp(address, "tcp://", 6) != 0)
+    if (strlen(address) >= NET_ADDRESS_SIZE || !net_address_is_peer(address))
         return NULL;
     void *socket = net_socket_dealer(net->context, net->config.queue_max,
                                      net->config.message_size_max, net->config.identity);
     if (socket == NULL)
         return NULL;
-    if (zmq_connect(socket, address) != 0) {
+    if (net_socket_connect(socket, address) != 0) {
         zmq_close(socket);
         return NULL;
     }
@@ -356,8 +341,7 @@ void net_disconnect(struct net *net, struct net_peer *peer)
     uv_close((uv_handle_t *)&peer->watch.poll, on_peer_closed);
 }
 
-/* ---- Sending
- * -------------------------------------------------------------------------------------- */
+/* ---- Sending ------------------------------------------------------------------------------ */
 
 static enum torc_status note_failure(struct net *net)
 {

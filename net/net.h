@@ -10,7 +10,8 @@
  * silent and never a wait: every protocol on top has its own retry.
  *
  * Ownership: messages that are delivered are borrowed for the call; messages that are sent are
- * copied before the call returns. Single-threaded: everything happens on the loop's thread.
+ * copied before the call returns. Single-threaded: everything happens on the loop's thread. Nothing
+ * is sent from a prepare callback: what a send makes ready would be seen only after the next poll.
  */
 #ifndef TORC_NET_NET_H
 #define TORC_NET_NET_H
@@ -53,10 +54,8 @@ struct net_counters {
     uint64_t received, sent;
     uint64_t dropped_full;  /* A queue was full. */
     uint64_t dropped_route; /* The requester is gone. */
+    uint64_t malformed;     /* Received in another number of parts than ours come in; dropped. */
 };
-
-/* NULL when a process may listen there, else why not and what would be right; static text. */
-const char *net_address_flaw(const char *address, bool insecure);
 
 /* Binds and begins to deliver. On any status but TORC_OK `text` says what is wrong, naming the
  * address. TORC_INVALID: the address; TORC_LOCKED: in use; TORC_IO. */

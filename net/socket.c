@@ -2,9 +2,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <zmq.h>
 
+#include "base/assert.h"
 #include "base/bytes.h"
 
 enum {
@@ -13,6 +15,7 @@ enum {
     SOCKET_RECONNECT_MS = 20,
     SOCKET_RECONNECT_MAX_MS = 500,
     SOCKET_CONNECT_TIMEOUT_MS = 2000,
+    SOCKET_HANDSHAKE_TIMEOUT_MS = 3000, /* Who connects and says nothing is let go. */
     SOCKET_BACKLOG = 1024,
 };
 
@@ -28,6 +31,7 @@ static bool set_common(void *socket, uint32_t queue_max, uint32_t message_size_m
            set_int(socket, ZMQ_RCVHWM, (int)queue_max) &&
            set_int(socket, ZMQ_HEARTBEAT_IVL, SOCKET_HEARTBEAT_MS) &&
            set_int(socket, ZMQ_HEARTBEAT_TIMEOUT, SOCKET_HEARTBEAT_TIMEOUT_MS) &&
+           set_int(socket, ZMQ_HANDSHAKE_IVL, SOCKET_HANDSHAKE_TIMEOUT_MS) &&
            set_int(socket, ZMQ_TCP_KEEPALIVE, 1) &&
            zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &size_max, sizeof(size_max)) == 0;
 }
@@ -64,4 +68,22 @@ void *net_socket_dealer(void *context, uint32_t queue_max, uint32_t message_size
                 set_int(socket, ZMQ_CONNECT_TIMEOUT, SOCKET_CONNECT_TIMEOUT_MS) &&
                 zmq_setsockopt(socket, ZMQ_ROUTING_ID, name, sizeof(name)) == 0;
     return finish(socket, done);
+}
+
+static void set_family(void *socket, const char *address)
+{
+    bool set = set_int(socket, ZMQ_IPV6, strchr(address, '[') != NULL);
+    TORC_ASSERT(set);
+}
+
+int net_socket_bind(void *socket, const char *address)
+{
+    set_family(socket, address);
+    return zmq_bind(socket, address);
+}
+
+int net_socket_connect(void *socket, const char *address)
+{
+    set_family(socket, address);
+    return zmq_connect(socket, address);
 }

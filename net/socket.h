@@ -14,4 +14,9 @@ void *net_socket_router(void *context, uint32_t queue_max, uint32_t message_size
 void *net_socket_dealer(void *context, uint32_t queue_max, uint32_t message_size_max,
                         uint64_t identity);
 
+/* zmq_bind and zmq_connect; IPv6 is on where the address asks for it (on everywhere, a name that
+ * has both addresses would be resolved to the one on which nobody listens). */
+int net_socket_bind(void *socket, const char *address);
+int net_socket_connect(void *socket, const char *address);
+
 #endif /* TORC_NET_SOCKET_H */

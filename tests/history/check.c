@@ -95,13 +95,13 @@ struct search {
     size_t *best;
     uint32_t best_depth, best_answered;
     struct history_state best_state;
-    uint32_t best_stuck;
+    uint32_t best_stuck, best_awaited;
     uint64_t step_count;
 };
 
 struct history_bounds history_bounds_default(void)
 {
-    return (struct history_bounds){.steps_max = 400 * 1000 * 1000, .bytes_max = (size_t)1 << 30};
+    return (struct history_bounds){.steps_max = 400 * 1000 * 1000, .bytes_max = (size_t)1 << 29};
 }
 
 /* ---- Tallies ---- */
@@ -377,6 +377,17 @@ static bool tried_before(struct search *search)
 
 /* ---- The search ---- */
 
+/* The first answered operation left that requires the present value, or NONE. */
+static uint32_t awaited(const struct search *search)
+{
+    const struct event *events = search->events;
+    for (uint32_t at = events[HEAD].next; at != HEAD; at = events[at].next) {
+        if (search->items[events[at].item].profile.requires == search->state.value)
+            return events[at].item;
+    }
+    return NONE;
+}
+
 static void best_note(struct search *search)
 {
     if (search->best_stuck != NONE && search->answered_used <= search->best_answered)
@@ -384,6 +395,7 @@ static void best_note(struct search *search)
     search->best_answered = search->answered_used;
     search->best_depth = search->depth;
     search->best_state = search->state;
+    search->best_awaited = awaited(search);
     search->best_stuck = NONE;
     if (search->answered_used < search->answered_count)
         search->best_stuck = search->events[first_return(search)].item;
@@ -643,6 +655,9 @@ void history_check(const struct base_allocator *allocator, const struct history_
         verdict.prefix = base_alloc(allocator, search.best_depth * sizeof(*verdict.prefix));
         memcpy(verdict.prefix, search.best, search.best_depth * sizeof(*verdict.prefix));
     }
+    verdict.awaited = SIZE_MAX;
+    if (search.best_awaited != NONE)
+        verdict.awaited = (size_t)(search.items[search.best_awaited].op - history->ops);
     if (verdict.answer != HISTORY_LINEARIZABLE) {
         TORC_ASSERT(search.best_stuck != NONE);
         verdict.stuck = (size_t)(search.items[search.best_stuck].op - history->ops);

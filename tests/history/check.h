@@ -30,7 +30,7 @@ struct history_bounds {
     size_t bytes_max;   /* Memory of configurations and of values that the search made. */
 };
 
-/* 400 million steps (about half a minute) and 1 GiB. */
+/* 400 million steps (about a minute) and 512 MiB, which is usually reached first, after seconds. */
 struct history_bounds history_bounds_default(void);
 
 struct history_verdict {
@@ -44,6 +44,9 @@ struct history_verdict {
     /* The first operation to return of those not in the prefix, which nothing let follow it; for
      * HISTORY_LINEARIZABLE nothing. */
     size_t stuck;
+    /* For a history that is not linearizable: the first operation outside the prefix that requires
+     * the value that the key holds after it, so that no other may change it before; or SIZE_MAX. */
+    size_t awaited;
 };
 
 /*

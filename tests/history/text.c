@@ -447,6 +447,12 @@ void history_text_report(struct history_text *text, struct base_bytes key,
         put_text(text, " is absent");
     else
         put_field(text, "holds value", history, verdict->state.value);
-    put_text(text, "; what can come next leads nowhere (> must come first to return):\n");
+    if (verdict->awaited != SIZE_MAX) {
+        put_text(text, ", which must stay for\n  ");
+        history_text_write(text, key, history, &history->ops[verdict->awaited]);
+    } else {
+        put_text(text, "\n");
+    }
+    put_text(text, "what can come next leads nowhere (> is the first to return):\n");
     put_next(text, key, history, verdict);
 }

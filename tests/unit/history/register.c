@@ -165,6 +165,18 @@ static struct history_op draw_anything(struct run *run)
     return op;
 }
 
+static struct history_op draw_swap(struct run *run)
+{
+    struct history_op op = {.kind = HISTORY_PUT, .value = small_value(run)};
+    if (base_prng_chance(&run->prng, 1, 2)) {
+        op.condition = HISTORY_IF_VALUE;
+        op.expected = small_value(run);
+    } else if (base_prng_chance(&run->prng, 1, 3)) {
+        op.condition = HISTORY_IF_ABSENT;
+    }
+    return op;
+}
+
 static struct history_op draw(struct run *run)
 {
     struct base_prng *prng = &run->prng;
@@ -181,6 +193,10 @@ static struct history_op draw(struct run *run)
     case REGISTER_APPEND:
         if (base_prng_chance(prng, 1, 2))
             op = (struct history_op){.kind = HISTORY_APPEND, .value = unique_value(run)};
+        break;
+    case REGISTER_SWAP:
+        if (base_prng_chance(prng, 2, 3))
+            op = draw_swap(run);
         break;
     default:
         op = draw_anything(run);

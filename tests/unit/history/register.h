@@ -12,6 +12,7 @@ enum register_mix {
     REGISTER_SET_GET,    /* Blind puts of unique values, and gets. */
     REGISTER_INCREMENT,  /* Adds and gets. */
     REGISTER_APPEND,     /* Appends of unique parts, and gets. */
+    REGISTER_SWAP,       /* Puts, blind, if absent or if a value is there, and gets. */
     REGISTER_EVERYTHING, /* All kinds and conditions, values from a small set, no versions. */
     REGISTER_VERSIONED,  /* All kinds and conditions, every answer tells its version. */
     REGISTER_MIX_COUNT,
@@ -23,7 +24,7 @@ struct register_options {
     size_t op_count;
     uint32_t client_count;
     uint32_t unknown_permille; /* Of the operations: never answered; half of them happen, late. */
-    uint32_t value_count;      /* EVERYTHING, VERSIONED: how many values there are. */
+    uint32_t value_count;      /* SWAP, EVERYTHING, VERSIONED: how many values there are. */
 };
 
 /* Adds op_count operations to an empty history. */

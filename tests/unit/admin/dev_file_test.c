@@ -101,33 +101,3 @@ Test(dev_file, a_reused_pid_is_not_alive, .init = set_up, .fini = tear_down)
     waitpid(run.processes[0].pid, NULL, 0);
     cr_assert(!admin_run_alive(&dev, &again, 0));
 }
-
-/* A program that is not there is an error with its name, not a process. */
-Test(dev_file, what_cannot_start_says_why, .init = set_up, .fini = tear_down)
-{
-    char log[PATH_MAX], error[256];
-    char *argv[] = {"/nowhere/torc-shard", NULL};
-    admin_dev_path(&dev, 0, ".log", log);
-    cr_assert_eq(admin_process_start(argv, log, error, sizeof(error)).pid, 0);
-    cr_assert_not_null(strstr(error, "/nowhere/torc-shard"));
-    cr_assert_not_null(strstr(error, "No such file"));
-}
-
-/* The end of a log is its last lines, whole. */
-Test(dev_file, the_tail_is_the_last_lines, .init = set_up, .fini = tear_down)
-{
-    char log[PATH_MAX], *text;
-    size_t size;
-    admin_dev_path(&dev, 0, ".log", log);
-    scratch_write(dir, "s1.log", "one\ntwo\nthree\n");
-    FILE *out = open_memstream(&text, &size);
-    admin_process_print_tail(log, 2, "> ", out);
-    fclose(out);
-    cr_assert_str_eq(text, "> two\n> three\n");
-    free(text);
-    out = open_memstream(&text, &size);
-    admin_process_print_tail(log, 9, "", out);
-    fclose(out);
-    cr_assert_str_eq(text, "one\ntwo\nthree\n");
-    free(text);
-}

@@ -1,0 +1,73 @@
+#include "admin/process.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/lib/scratch.h"
+
+static char dir[SCRATCH_PATH_SIZE];
+
+static void set_up(void)
+{
+    scratch_make(dir);
+}
+
+static void tear_down(void)
+{
+    scratch_remove(dir);
+}
+
+/* A program that is not there is an error with its name, not a process. */
+Test(process, what_cannot_start_says_why, .init = set_up, .fini = tear_down)
+{
+    char log[SCRATCH_PATH_SIZE + 16], error[256];
+    char *argv[] = {"/nowhere/torc-shard", NULL};
+    snprintf(log, sizeof(log), "%s/s1.log", dir);
+    cr_assert_eq(admin_process_start(argv, log, error, sizeof(error)).pid, 0);
+    cr_assert_not_null(strstr(error, "/nowhere/torc-shard"));
+    cr_assert_not_null(strstr(error, "No such file"));
+}
+
+/* The end of a log is its last lines, whole. */
+Test(process, the_tail_is_the_last_lines, .init = set_up, .fini = tear_down)
+{
+    char log[SCRATCH_PATH_SIZE + 16], *text;
+    size_t size;
+    snprintf(log, sizeof(log), "%s/s1.log", dir);
+    scratch_write(dir, "s1.log", "one\ntwo\nthree\n");
+    FILE *out = open_memstream(&text, &size);
+    admin_process_print_tail(log, 2, "> ", out);
+    fclose(out);
+    cr_assert_str_eq(text, "> two\n> three\n");
+    free(text);
+    out = open_memstream(&text, &size);
+    admin_process_print_tail(log, 9, "", out);
+    fclose(out);
+    cr_assert_str_eq(text, "one\ntwo\nthree\n");
+    free(text);
+}
+
+/* How a process ended, in words. */
+Test(process, ends_are_described)
+{
+    char text[96];
+    int wait_status;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(3);
+    cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
+    cr_assert_str_eq(admin_process_describe(wait_status, text, sizeof(text)),
+                     "ended with exit status 3");
+    pid = fork();
+    if (pid == 0)
+        raise(SIGKILL);
+    cr_assert_eq(waitpid(pid, &wait_status, 0), pid);
+    cr_assert_str_eq(admin_process_describe(wait_status, text, sizeof(text)),
+                     "was killed by signal 9 (Killed)");
+    cr_assert(!admin_process_runs(admin_process_of(pid), NULL));
+    cr_assert(admin_process_runs(admin_process_of(getpid()), NULL));
+}

@@ -156,13 +156,14 @@ enum torc_status store_log_trim(struct store_log *log, uint32_t group, uint64_t 
     if (log->failed)
         return TORC_IO;
     store_log_index_trim(&log->index, group, slot);
-    /* One round at most: what is copied lands behind the segments that are looked at. */
+    /* One round at most (what is copied lands behind the segments that are looked at), and a
+     * segment's worth of copying: appends wait for it. The next trim goes on. */
     size_t round = log->index.segment_count - 1;
     size_t freed = 0;
+    uint64_t copied = 0;
     enum torc_status status = TORC_OK;
-    while (freed < round) {
-        if (!copying_pays(log, freed))
-            break;
+    while (freed < round && copied < log->geometry.segment_size && copying_pays(log, freed)) {
+        copied += log->index.segments[freed].needed_bytes;
         status = copy_segment(log, log->index.segments[freed].segment);
         if (status != TORC_OK)
             break;

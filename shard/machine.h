@@ -1,9 +1,9 @@
 /*
  * shard/machine -- the state machine of one group: what its entries do to its keys.
  *
- * Deterministic and replicated: operations are evaluated when their entry is applied, in slot order,
- * from replicated state only, so replicas are byte-identical at equal applied slots (DESIGN section 5).
- * It knows nothing of consensus, messages or time: the group (shard/group.h) feeds it.
+ * Deterministic and replicated: operations are evaluated when their entry is applied, in slot
+ * order, from replicated state only, so replicas are byte-identical at equal applied slots (DESIGN
+ * section 5). It knows nothing of consensus, messages or time: the group (shard/group.h) feeds it.
  *
  * Keys of the state (first byte, then big-endian numbers, so that byte order is their order):
  *
@@ -34,8 +34,8 @@ struct shard_machine; /* Opaque. */
 
 struct shard_machine_config {
     uint32_t group;
-    uint32_t vnode_bits;       /* Q = 2^vnode_bits. */
-    struct wire_limits limits; /* In force until a LIMITS entry replaces them. */
+    uint32_t vnode_bits;          /* Q = 2^vnode_bits. */
+    struct wire_limits limits;    /* In force until a LIMITS entry replaces them. */
     uint64_t request_time_max_ms; /* How far ahead of the clock a last time may lie. */
     uint64_t records_bytes_max;   /* Bound on request records kept; past it requests are BUSY. */
 };
@@ -63,7 +63,8 @@ enum torc_status shard_machine_open(const struct shard_machine_config *config, s
                                     struct shard_machine **ret_machine) TORC_MUST_CHECK;
 void shard_machine_close(struct shard_machine *machine); /* NULL is a no-op. */
 
-/* ---- Applying ----------------------------------------------------------------------------------- */
+/* ---- Applying -----------------------------------------------------------------------------------
+ */
 
 struct shard_apply {
     uint64_t slot;              /* The one after the last applied. */
@@ -78,44 +79,46 @@ struct shard_apply {
  * several entries may share one batch. On TORC_BUSY from that write it keeps batch and outcomes and
  * writes again later, applying nothing in between.
  * TORC_OK.
- * TORC_MALFORMED: the entry does not decode; machine, batch and outcomes are as before (what earlier
- * entries left there may be written). This replica's group stops, never the process.
+ * TORC_MALFORMED: the entry does not decode; machine, batch and outcomes are as before (what
+ * earlier entries left there may be written). This replica's group stops, never the process.
  * TORC_DAMAGED: the state does not decode: likewise, and machine and batch are good for nothing now
  * but to be closed and freed, unwritten.
  */
 enum torc_status shard_machine_apply(struct shard_machine *machine, const struct shard_apply *apply,
-                                     struct store_batch *batch, struct shard_outcomes *outcomes)
-    TORC_MUST_CHECK;
+                                     struct store_batch *batch,
+                                     struct shard_outcomes *outcomes) TORC_MUST_CHECK;
 /* The batch was written: the state may be read again, and memory beyond a steady load's is given
- * back. Called once per written batch; a read between an apply and this is asserted not to happen. */
+ * back. Called once per written batch; a read between an apply and this is asserted not to happen.
+ */
 void shard_machine_applied(struct shard_machine *machine);
 
-/* ---- Answering ---------------------------------------------------------------------------------- */
+/* ---- Answering ----------------------------------------------------------------------------------
+ */
 
 /*
  * Answers a read-only request from the newest state, in this call; the caller has made sure that it
  * is safe (consensus reads). `stamp` is the clock that the leader would give an entry now.
  * TORC_OK: the answer is added to `outcomes`.
- * TORC_STALE: a key has expired by `stamp` and not yet by the group's clock: have a TICK entry chosen
- * and applied, then ask again.
- * TORC_DAMAGED: the state does not decode.
+ * TORC_STALE: a key has expired by `stamp` and not yet by the group's clock: have a TICK entry
+ * chosen and applied, then ask again. TORC_DAMAGED: the state does not decode.
  */
 enum torc_status shard_machine_read(struct shard_machine *machine,
                                     const struct wire_request *request, uint64_t stamp,
                                     struct shard_outcomes *outcomes) TORC_MUST_CHECK;
 
 /*
- * What the leader checks before it proposes a request that writes. `stamp` is the clock that it would
- * give an entry now (an idle group's own clock lags behind every last time).
- * TORC_OK; TORC_EXISTS: it has a record, whose answer was added to `outcomes` (a retry: do not
- * propose); TORC_BUSY: the records' bound is reached; TORC_INVALID: its last time is too far ahead,
- * or it is an internal request, which only the leader itself makes.
+ * What the leader checks before it proposes a request that writes. `stamp` is the clock that it
+ * would give an entry now (an idle group's own clock lags behind every last time). TORC_OK;
+ * TORC_EXISTS: it has a record, whose answer was added to `outcomes` (a retry: do not propose);
+ * TORC_BUSY: the records' bound is reached; TORC_INVALID: its last time is too far ahead, or it is
+ * an internal request, which only the leader itself makes.
  */
 enum torc_status shard_machine_admit(struct shard_machine *machine,
                                      const struct wire_request *request, uint64_t stamp,
                                      struct shard_outcomes *outcomes) TORC_MUST_CHECK;
 
-/* ---- Entries that the leader itself makes -------------------------------------------------------- */
+/* ---- Entries that the leader itself makes
+ * -------------------------------------------------------- */
 
 /* The first entry of a group: the vnodes that it owns with their epochs. Acts once, on a group that
  * has seen none. Writes one internal request into the caller's memory. */
@@ -127,14 +130,15 @@ size_t shard_genesis_size(uint32_t vnode_count);
 size_t shard_genesis_write(const struct shard_vnode *vnodes, uint32_t vnode_count, uint8_t *at,
                            size_t capacity);
 size_t shard_tick_write(uint8_t *at, size_t capacity);
-/* Looks up to `keys_max` keys in the expiry index that have expired by the group's clock, and writes
- * the internal request that removes them: as many as fit. TORC_OK: *ret_size is 0 when there is none,
- * when not even one fits, and while a batch waits to be written (the index is not what it will be);
- * TORC_DAMAGED: the state does not decode. */
+/* Looks up to `keys_max` keys in the expiry index that have expired by the group's clock, and
+ * writes the internal request that removes them: as many as fit. TORC_OK: *ret_size is 0 when there
+ * is none, when not even one fits, and while a batch waits to be written (the index is not what it
+ * will be); TORC_DAMAGED: the state does not decode. */
 enum torc_status shard_removal_write(struct shard_machine *machine, uint32_t keys_max, uint8_t *at,
                                      size_t capacity, size_t *ret_size) TORC_MUST_CHECK;
 
-/* ---- Looking ------------------------------------------------------------------------------------ */
+/* ---- Looking ------------------------------------------------------------------------------------
+ */
 
 struct shard_machine_info {
     uint64_t applied;
@@ -148,7 +152,8 @@ struct shard_machine_info {
     struct wire_limits limits;
 };
 void shard_machine_info(const struct shard_machine *machine, struct shard_machine_info *ret_info);
-/* The applied slot that is on disk (store_kv_get_flushed): the log above it is needed for replay. */
+/* The applied slot that is on disk (store_kv_get_flushed): the log above it is needed for replay.
+ */
 uint64_t shard_machine_flushed(struct shard_machine *machine);
 /* Aborts on the first broken invariant. Cost: linear in records. */
 void shard_machine_check(const struct shard_machine *machine);

@@ -47,7 +47,8 @@
 enum {
     WIRE_OP_VERSION = 1,
     WIRE_REQUEST_HEADER_SIZE = 40,
-    WIRE_OP_HEADER_SIZE = 28, /* type condition expiry flags, u16 key, u16 0, u32 value, u64 a, u64 b */
+    WIRE_OP_HEADER_SIZE =
+        28, /* type condition expiry flags, u16 key, u16 0, u32 value, u64 a, u64 b */
     WIRE_ENTRY_HEADER_SIZE = 16,
     WIRE_ANSWER_HEADER_SIZE = 32,
     WIRE_RESULT_HEADER_SIZE = 24,
@@ -62,23 +63,24 @@ enum {
  * All CHECKs of a request are judged before any of its operations runs.
  */
 #define WIRE_OP_LIST(X)                                                                            \
-    X(WIRE_OP_GET, 1, false)       /* value, version, expiry */                                    \
-    X(WIRE_OP_STAT, 2, false)      /* exists, size, version, expiry */                             \
-    X(WIRE_OP_PUT, 3, true)        /* value; condition; expiry */                                  \
-    X(WIRE_OP_DELETE, 4, true)     /* condition; 1 when there was something */                     \
-    X(WIRE_OP_ADD, 5, true)        /* a: signed delta to a decimal integer; the new value */       \
-    X(WIRE_OP_APPEND, 6, true)     /* value; the new size */                                       \
-    X(WIRE_OP_SET_RANGE, 7, true)  /* a: offset, value; the new size */                            \
-    X(WIRE_OP_EXPIRE, 8, true)     /* expiry mode and b; condition on the expiry; 1 when set */    \
-    X(WIRE_OP_PERSIST, 9, true)    /* 1 when there was an expiry */                                \
-    X(WIRE_OP_CHECK, 10, false)    /* condition; when it does not hold, the request does nothing */ \
-    X(WIRE_OP_SCAN, 11, false)     /* a: first token, b: keys wanted; no key; keys in token order */ \
-    X(WIRE_OP_COUNT, 12, false)    /* a: first token, b: keys to look at; no key; how many */      \
-    X(WIRE_OP_CLEAR, 13, true)     /* a: first token, b: keys to delete at most; no key */         \
-    X(WIRE_OP_GENESIS, 14, true)   /* the group's first entry: value = owned vnodes; by the leader */ \
-    X(WIRE_OP_TICK, 15, true)      /* moves the group's clock to the stamp; by the leader */       \
+    X(WIRE_OP_GET, 1, false)      /* value, version, expiry */                                     \
+    X(WIRE_OP_STAT, 2, false)     /* exists, size, version, expiry */                              \
+    X(WIRE_OP_PUT, 3, true)       /* value; condition; expiry */                                   \
+    X(WIRE_OP_DELETE, 4, true)    /* condition; 1 when there was something */                      \
+    X(WIRE_OP_ADD, 5, true)       /* a: signed delta to a decimal integer; the new value */        \
+    X(WIRE_OP_APPEND, 6, true)    /* value; the new size */                                        \
+    X(WIRE_OP_SET_RANGE, 7, true) /* a: offset, value; the new size */                             \
+    X(WIRE_OP_EXPIRE, 8, true)    /* expiry mode and b; condition on the expiry; 1 when set */     \
+    X(WIRE_OP_PERSIST, 9, true)   /* 1 when there was an expiry */                                 \
+    X(WIRE_OP_CHECK, 10, false)   /* condition; when it does not hold, the request does nothing */ \
+    X(WIRE_OP_SCAN, 11, false)  /* a: first token, b: keys wanted; no key; keys in token order */  \
+    X(WIRE_OP_COUNT, 12, false) /* a: first token, b: keys to look at; no key; how many */         \
+    X(WIRE_OP_CLEAR, 13, true)  /* a: first token, b: keys to delete at most; no key */            \
+    X(WIRE_OP_GENESIS, 14,                                                                         \
+      true)                   /* the group's first entry: value = owned vnodes; by the leader */   \
+    X(WIRE_OP_TICK, 15, true) /* moves the group's clock to the stamp; by the leader */            \
     X(WIRE_OP_REMOVE_EXPIRED, 16, true) /* value = keys with versions; by the leader */            \
-    X(WIRE_OP_LIMITS, 17, true)    /* value = new limits, a = version they replace; by the leader */
+    X(WIRE_OP_LIMITS, 17, true) /* value = new limits, a = version they replace; by the leader */
 
 enum wire_op_type {
 #define WIRE_OP_ENUM(name, number, writes) name = number,
@@ -141,25 +143,25 @@ struct wire_request {
 };
 
 enum wire_answer_status {
-    WIRE_DONE = 1,       /* It ran; results follow, one per operation. */
-    WIRE_CHECK_FAILED,   /* A CHECK did not hold: nothing was changed; detail: its index. Final. */
-    WIRE_TOO_LATE,       /* Past its last time when it came to run: nothing was done by this copy. */
-    WIRE_MOVED,          /* A key is not owned here; detail: vnode << 32 | group that owns it or 0. */
-    WIRE_NOT_LEADER,     /* detail: node that is believed to lead, or 0. Not proposed. */
-    WIRE_BUSY,           /* Over a bound. Not proposed. */
-    WIRE_REFUSED,        /* Invalid (limits, malformed): detail: enum torc_status. Not proposed. */
-    WIRE_NO_ANSWER,      /* Leadership was lost with the request in flight: retry with the same id. */
+    WIRE_DONE = 1,     /* It ran; results follow, one per operation. */
+    WIRE_CHECK_FAILED, /* A CHECK did not hold: nothing was changed; detail: its index. Final. */
+    WIRE_TOO_LATE,     /* Past its last time when it came to run: nothing was done by this copy. */
+    WIRE_MOVED,        /* A key is not owned here; detail: vnode << 32 | group that owns it or 0. */
+    WIRE_NOT_LEADER,   /* detail: node that is believed to lead, or 0. Not proposed. */
+    WIRE_BUSY,         /* Over a bound. Not proposed. */
+    WIRE_REFUSED,      /* Invalid (limits, malformed): detail: enum torc_status. Not proposed. */
+    WIRE_NO_ANSWER,    /* Leadership was lost with the request in flight: retry with the same id. */
 };
 
 enum wire_result_kind {
-    WIRE_RESULT_NIL = 1,  /* Absent, or a condition that did not hold. */
-    WIRE_RESULT_OK,       /* Done, nothing to say. */
-    WIRE_RESULT_INTEGER,  /* number, signed. */
-    WIRE_RESULT_BYTES,    /* bytes; number: expiry in Unix milliseconds, 0 = none. */
-    WIRE_RESULT_STAT,     /* number: expiry or 0; bytes: u64 size of the value. */
-    WIRE_RESULT_KEYS,     /* SCAN COUNT CLEAR: number: next token, 0 = end of the ring;
-                             bytes: SCAN: (u64 token, u16 size, key)*, else u64 count. */
-    WIRE_RESULT_ERROR,    /* error: enum wire_error; this operation changed nothing. */
+    WIRE_RESULT_NIL = 1, /* Absent, or a condition that did not hold. */
+    WIRE_RESULT_OK,      /* Done, nothing to say. */
+    WIRE_RESULT_INTEGER, /* number, signed. */
+    WIRE_RESULT_BYTES,   /* bytes; number: expiry in Unix milliseconds, 0 = none. */
+    WIRE_RESULT_STAT,    /* number: expiry or 0; bytes: u64 size of the value. */
+    WIRE_RESULT_KEYS,    /* SCAN COUNT CLEAR: number: next token, 0 = end of the ring;
+                            bytes: SCAN: (u64 token, u16 size, key)*, else u64 count. */
+    WIRE_RESULT_ERROR,   /* error: enum wire_error; this operation changed nothing. */
 };
 
 enum wire_error {
@@ -187,15 +189,17 @@ struct wire_answer {
     struct base_bytes encoded;
 };
 
-/* ---- Limits ------------------------------------------------------------------------------------- */
+/* ---- Limits -------------------------------------------------------------------------------------
+ */
 
-struct wire_limits { /* Replicated with the cluster's map; DESIGN section 5, "Limits". */
-    uint32_t key_size_max;   /* 4096 */
-    uint32_t value_size_max; /* 8 MiB */
+struct wire_limits {           /* Replicated with the cluster's map; DESIGN section 5, "Limits". */
+    uint32_t key_size_max;     /* 4096 */
+    uint32_t value_size_max;   /* 8 MiB */
     uint32_t request_size_max; /* Of a request, and of the values and keys in one answer. */
 };
 
-/* ---- Reading ------------------------------------------------------------------------------------ */
+/* ---- Reading ------------------------------------------------------------------------------------
+ */
 
 /*
  * Checks one request at the head of `bytes` in full (sizes, every operation, types, conditions that
@@ -219,13 +223,13 @@ struct wire_entry {
     uint32_t request_count;
     struct base_bytes requests; /* Read one after the other with wire_request_read. */
 };
-enum torc_status wire_entry_read(struct base_bytes bytes, struct wire_entry *ret_entry)
-    TORC_MUST_CHECK;
+enum torc_status wire_entry_read(struct base_bytes bytes,
+                                 struct wire_entry *ret_entry) TORC_MUST_CHECK;
 
-/* Checks one answer at the head of `bytes` in full; `bytes` may go on after it. TORC_MALFORMED. Only
- * WIRE_DONE has results. The bytes of KEYS are left to wire_key_next. */
-enum torc_status wire_answer_read(struct base_bytes bytes, struct wire_answer *ret_answer)
-    TORC_MUST_CHECK;
+/* Checks one answer at the head of `bytes` in full; `bytes` may go on after it. TORC_MALFORMED.
+ * Only WIRE_DONE has results. The bytes of KEYS are left to wire_key_next. */
+enum torc_status wire_answer_read(struct base_bytes bytes,
+                                  struct wire_answer *ret_answer) TORC_MUST_CHECK;
 /* Walks the results of an answer that wire_answer_read accepted. */
 bool wire_result_next(const struct wire_answer *answer, size_t *cursor,
                       struct wire_result *ret_result);
@@ -234,7 +238,8 @@ bool wire_result_next(const struct wire_answer *answer, size_t *cursor,
 enum torc_status wire_key_next(struct base_bytes keys, size_t *cursor, uint64_t *ret_token,
                                struct base_bytes *ret_key) TORC_MUST_CHECK;
 
-/* ---- Writing: into the caller's memory; each *_size says exactly how much ----------------------- */
+/* ---- Writing: into the caller's memory; each *_size says exactly how much -----------------------
+ */
 
 size_t wire_op_size(const struct wire_op *op);
 /* Starts a request; then its operations one after the other; then wire_request_end sets the count

@@ -116,7 +116,7 @@ static void on_check(uv_check_t *check)
     bool any = net->router.socket != NULL && receive_all(net, &net->router, NULL);
     for (struct net_peer *peer = net->peers; peer != NULL; peer = peer->next)
         any = receive_all(net, &peer->watch, peer) || any;
-    if (any && !net->closing)
+    if (any && !net->closing && net->callbacks.on_turn != NULL)
         net->callbacks.on_turn(net->callbacks.context);
 }
 

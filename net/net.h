@@ -37,7 +37,7 @@ struct net_callbacks {
     void (*on_request)(void *context, uint64_t route, struct base_bytes message);
     /* A message on a peer's DEALER. */
     void (*on_answer)(void *context, struct net_peer *peer, struct base_bytes message);
-    /* Everything that was there has been delivered. */
+    /* Everything that was there has been delivered. NULL: not wanted. */
     void (*on_turn)(void *context);
     void *context;
 };

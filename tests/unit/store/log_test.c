@@ -238,6 +238,45 @@ Test(log, rotten_payload_counts_against_its_group, .init = set_up, .fini = tear_
     cr_assert_eq(disk.model.groups[0].promise.round, 3, "the accept's promise stands");
 }
 
+/* The same for a replica's own record: slot 0 is reported, and no flushed index excuses it. */
+Test(log, rotten_replica_record_counts_against_its_group, .init = set_up, .fini = tear_down)
+{
+    struct store_record replica = log_record_replica(0);
+    replica.payload = base_bytes_of(payload, 2000);
+    append(replica);
+    append(log_record_replica(1));
+    append(log_record_promise(1, 3));
+    cr_assert_eq(store_sim_device_flip(disk.sim, stats().position.segment, 8 * 512 * 3), TORC_OK);
+    disk.flushed[0] = 100;
+    for (int again = 0; again < 3; again++) {
+        cr_assert_eq(reopen(), TORC_OK);
+        cr_assert_eq(disk.damaged_count, 1);
+        cr_assert_eq(disk.damaged_group, 0);
+        cr_assert_eq(disk.damaged_slot, 0);
+        cr_assert_eq(disk.model.groups[1].promise.round, 3);
+    }
+    append(log_record_drop(0));
+    cr_assert_eq(reopen(), TORC_OK);
+    cr_assert_eq(stats().needed_bytes, STORE_RECORD_HEADER_SIZE, "only group 1's replica record");
+}
+
+/* A superblock put back from an older copy does not fit the log any more, and that is noticed. */
+Test(log, superblock_of_another_time_is_damage, .init = set_up, .fini = tear_down)
+{
+    uint8_t old[STORE_SUPERBLOCK_SIZE];
+    append(log_record_replica(0));
+    cr_assert_eq(store_log_idle(disk.log), TORC_OK);
+    cr_assert_eq(disk.device.superblock_read(disk.sim, 0, old), TORC_OK);
+    for (uint64_t slot = 1; slot <= 100; slot++) {
+        append(log_record_entry(0, slot, 3, base_bytes_of(payload, 3000)));
+        cr_assert_eq(store_log_trim(disk.log, 0, slot), TORC_OK);
+    }
+    log_disk_close(&disk);
+    for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++)
+        cr_assert_eq(disk.device.superblock_write(disk.sim, copy, old), TORC_OK);
+    cr_assert_eq(log_disk_open(&disk), TORC_DAMAGED);
+}
+
 /* Entries with rot that trimming would copy forward are copied as damage, never left out. */
 Test(log, copying_keeps_damage, .init = set_up, .fini = tear_down)
 {

@@ -161,6 +161,19 @@ Test(superblock, two_bad_copies_are_damage, .init = set_up, .fini = tear_down)
     cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_DAMAGED);
 }
 
+/* A copy that a newer process wrote is enough to keep hands off. */
+Test(superblock, one_newer_copy_is_newer, .init = set_up, .fini = tear_down)
+{
+    struct store_superblock superblock = formatted();
+    uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+    bool repaired;
+    store_superblock_encode(&superblock, bytes);
+    base_put_le32(bytes + 16, STORE_SUPERBLOCK_VERSION + 1);
+    base_put_le64(bytes + 8, base_hash(base_bytes_of(bytes + 16, sizeof bytes - 16)));
+    cr_assert_eq(device.superblock_write(sim, 1, bytes), TORC_OK);
+    cr_assert_eq(store_superblock_load(&device, &superblock, &repaired), TORC_NEWER);
+}
+
 struct fates {
     uint64_t mask;
 };

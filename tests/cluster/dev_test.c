@@ -56,6 +56,22 @@ static char *file_read(const char *dir, const char *name)
     return text;
 }
 
+/* One command on a connection of its own, and the answer that it must get. */
+static void expect_answer(const struct cluster *cluster, const char *expected, const char *command,
+                          const char *key, const char *value)
+{
+    char found[128];
+    struct client *client = client_open(cluster->port, CLIENT_MS);
+    struct client_answer answer = client_command(client, command, key, value, NULL);
+    snprintf(found, sizeof(found), "%.*s", (int)answer.bytes.size, (const char *)answer.bytes.data);
+    if (answer.kind == CLIENT_INTEGER)
+        snprintf(found, sizeof(found), "%lld", (long long)answer.integer);
+    if (strcmp(found, expected) != 0)
+        cluster_fail("%s %s: '%s', expected '%s' (outcome %d)", command, key, found, expected,
+                     (int)answer.outcome);
+    client_close(client);
+}
+
 /* Every field that scripts read is there, and the addresses are those in use. */
 static void ps_has_every_field(const struct cluster *cluster)
 {
@@ -141,22 +157,16 @@ static void killed_process_stays_down(const struct cluster *cluster)
 /* Started again, it is the same cluster with its data: nothing is formatted. */
 static void second_start_keeps_everything(struct cluster *cluster)
 {
-    struct client *client = client_open(cluster->port, CLIENT_MS);
-    struct client_answer answer = client_command(client, "SET", "kept", "value", NULL);
-    CLUSTER_CHECK(client_answer_is(&answer, "OK"));
+    expect_answer(cluster, "OK", "SET", "kept", "value");
     char *before = file_read(cluster->dir, "cluster.json");
     cluster_down(cluster);
     expect_down(cluster->dir, "nothing runs");
     cluster_up(cluster);
     char *after = file_read(cluster->dir, "cluster.json");
     CLUSTER_CHECK(strcmp(before, after) == 0);
-    answer = client_command(client, "GET", "kept", NULL);
-    if (answer.outcome == CLIENT_UNKNOWN) /* The connection of before. */
-        answer = client_command(client, "GET", "kept", NULL);
-    CLUSTER_CHECK(client_answer_is(&answer, "value"));
+    expect_answer(cluster, "value", "GET", "kept", NULL);
     free(before);
     free(after);
-    client_close(client);
 }
 
 /* A missing data directory and one of another cluster are errors, and nothing is put in their
@@ -233,26 +243,19 @@ static void loaded_data_is_checked(struct cluster *cluster)
     char pairs[SCRATCH_PATH_SIZE];
     path_join(pairs, cluster->scratch, "pairs");
     scratch_write(cluster->scratch, "pairs", "apple\tred\nplum\tblue\nlemon\tyellow\n");
-    struct client *client = client_open(cluster->port, CLIENT_MS);
     cluster_down(cluster);
     EXPECT_UP(cluster->dir, 0, "loaded 3 keys", "--load", pairs);
-    struct client_answer answer = client_command(client, "GET", "plum", NULL);
-    CLUSTER_CHECK(client_answer_is(&answer, "blue"));
+    expect_answer(cluster, "blue", "GET", "plum", NULL);
     cluster_down(cluster);
     EXPECT_UP(cluster->dir, 0, "drawn at random, hold what was loaded", "--shards", "3");
-    client_command(client, "GET", "plum", NULL); /* Reconnects. */
-    answer = client_command(client, "SET", "plum", "green", NULL);
-    CLUSTER_CHECK(client_answer_is(&answer, "OK"));
+    expect_answer(cluster, "OK", "SET", "plum", "green");
     cluster_down(cluster);
     EXPECT_UP(cluster->dir, 1, "the value of key plum differs", "--shards", "3");
     EXPECT_UP(cluster->dir, 0, "torc runs", "--no-load");
-    client_command(client, "GET", "plum", NULL);
-    answer = client_command(client, "DEL", "plum", "kept", NULL);
-    CLUSTER_CHECK(answer.outcome == CLIENT_OK);
+    expect_answer(cluster, "2", "DEL", "plum", "kept");
     cluster_down(cluster);
     EXPECT_UP(cluster->dir, 1, "key plum, which was loaded from", "--shards", "3");
     CLUSTER_CHECK(!cluster_process(cluster, "s1").running);
-    client_close(client);
     cluster_up(cluster);
 }
 

@@ -10,8 +10,9 @@
  * silent and never a wait: every protocol on top has its own retry.
  *
  * Ownership: messages that are delivered are borrowed for the call; messages that are sent are
- * copied before the call returns. Single-threaded: everything happens on the loop's thread. Nothing
- * is sent from a prepare callback: what a send makes ready would be seen only after the next poll.
+ * copied before the call returns. Single-threaded: everything happens on the loop's thread. An
+ * owner that takes its turn in a uv_prepare callback starts it after net_open: libuv runs the one
+ * started last first, and net has to look, after a turn's sends, whether they made anything ready.
  */
 #ifndef TORC_NET_NET_H
 #define TORC_NET_NET_H

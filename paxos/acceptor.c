@@ -16,6 +16,7 @@ void paxos_promise_raise(struct paxos *paxos, struct base_ballot ballot)
     paxos->commit = 0;
     paxos->learn_ms = 0;
     paxos->leader = 0;
+    paxos->courted = 0;
     paxos->fresh.round = 0;
     paxos->election_ms = paxos_soon(paxos, paxos->config.election_timeout_ms);
     paxos->patience_ms = paxos->election_ms - paxos->now_ms;
@@ -32,7 +33,10 @@ struct paxos_slot *paxos_entry_put(struct paxos *paxos, const struct consensus_e
     paxos->held_bytes += paxos_value_size(entry);
     slot->seq = paxos_seq_next(paxos);
     slot->learned = kind == CONSENSUS_RECORD_LEARNED;
-    paxos_record(paxos, kind, &slot->entry);
+    if (PAXOS_MUTANT(LEARNED_UNLOGGED) && slot->learned)
+        slot->seq = 0;
+    else
+        paxos_record(paxos, kind, &slot->entry);
     return slot;
 }
 
@@ -122,6 +126,11 @@ enum torc_status paxos_on_prepare(struct paxos *paxos, uint32_t from,
     }
     if (order > 0)
         paxos_promise_raise(paxos, message->ballot);
+    if (paxos->role == CONSENSUS_FOLLOWER && paxos->leader == 0) {
+        paxos->courted = message->from;
+        paxos->heard_ms = paxos->now_ms;
+        paxos->election_ms = paxos->now_ms + paxos->patience_ms;
+    }
     struct consensus_message reply = {
         .type = PAXOS_PROMISE,
         .to = message->from,

@@ -34,21 +34,26 @@ void paxos_follow(struct paxos *paxos, uint32_t from, struct base_ballot ballot)
     if (paxos->role != CONSENSUS_FOLLOWER)
         paxos_step_down(paxos);
     paxos->leader = paxos->members[from].replica;
+    paxos->courted = 0;
     paxos->heard_ms = paxos->now_ms;
     paxos->election_ms = paxos->now_ms + paxos->patience_ms;
 }
 
-bool paxos_leader_heard(const struct paxos *paxos)
+/* Whether there is a leader, or a candidate in the middle of its phase 1, other than `replica`. One
+ * that canvasses has stepped down, so it is no reason to refuse itself. */
+static bool other_heard(const struct paxos *paxos, uint64_t replica)
 {
-    if (paxos->role == CONSENSUS_LEADER)
+    bool leads = paxos->role == CONSENSUS_LEADER;
+    if (leads || (paxos->role == CONSENSUS_CANDIDATE && paxos->stage != PAXOS_CANVASSING))
         return true;
-    return paxos->leader != 0 &&
-           paxos->now_ms - paxos->heard_ms < paxos->config.election_timeout_ms;
+    bool other = (paxos->leader != 0 && paxos->leader != replica) ||
+                 (paxos->courted != 0 && paxos->courted != replica);
+    return other && paxos->now_ms - paxos->heard_ms < paxos->config.election_timeout_ms;
 }
 
 void paxos_stand(struct paxos *paxos)
 {
-    if (paxos->role == CONSENSUS_FOLLOWER && paxos->votes && !paxos_leader_heard(paxos))
+    if (paxos->role == CONSENSUS_FOLLOWER && paxos->votes && !other_heard(paxos, 0))
         paxos->election_ms = paxos->now_ms;
 }
 
@@ -177,8 +182,7 @@ enum torc_status paxos_on_canvass(struct paxos *paxos, uint32_t from,
         return TORC_MALFORMED;
     if (!paxos->votes)
         return TORC_STALE;
-    /* A leader that canvasses has stepped down: it is no reason to refuse it. */
-    bool heard = paxos_leader_heard(paxos) && paxos->leader != message->from;
+    bool heard = other_heard(paxos, message->from);
     bool behind = message->first < paxos->window.first;
     bool granted = paxos_granted(paxos, message->from, (struct base_ballot){.round = 0});
     bool lower = base_ballot_compare(message->ballot, paxos->promised) <= 0;
@@ -245,6 +249,8 @@ enum torc_status paxos_on_promise(struct paxos *paxos, uint32_t from,
         merge(paxos, &message->entries[i], message->entries[i].slot <= message->chosen);
     peer->promise_next = message->last + 1;
     if (!end) {
+        /* A long report takes many messages: time runs while nothing comes. */
+        paxos->election_ms = paxos->now_ms + paxos->patience_ms;
         prepare_send(paxos, from);
         return TORC_OK;
     }
@@ -269,8 +275,7 @@ enum torc_status paxos_on_refused(struct paxos *paxos, uint32_t from,
      * nobody else will for an election timeout. */
     if (led)
         paxos->election_ms =
-            paxos->now_ms +
-            base_prng_range(&paxos->prng, 0, paxos->config.heartbeat_interval_ms);
+            paxos->now_ms + base_prng_range(&paxos->prng, 0, paxos->config.heartbeat_interval_ms);
     return TORC_OK;
 }
 

@@ -111,8 +111,7 @@ static void put_apply(struct text *text, const struct consensus_apply *apply)
 }
 
 size_t consensus_format_ready(const struct consensus_type *type,
-                              const struct consensus_ready *ready, char *buffer,
-                              size_t buffer_size)
+                              const struct consensus_ready *ready, char *buffer, size_t buffer_size)
 {
     struct text text = {.buffer = buffer, .size = buffer_size};
     if (buffer_size > 0)

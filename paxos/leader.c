@@ -125,12 +125,11 @@ enum torc_status paxos_propose(struct paxos *paxos, struct base_buffer *value)
         return TORC_NOT_LEADER;
     uint64_t slot = paxos->window.last + 1;
     bool too_many = slot > paxos_slot_max(paxos);
-    bool too_large = paxos->held_bytes > 0 &&
-                     paxos->held_bytes + value->size > paxos->config.window_bytes_max;
+    bool too_large =
+        paxos->held_bytes > 0 && paxos->held_bytes + value->size > paxos->config.window_bytes_max;
     if (too_many || too_large)
         return TORC_FULL;
-    propose(paxos, (struct consensus_entry){
-                       .slot = slot, .kind = CONSENSUS_VALUE, .value = value});
+    propose(paxos, (struct consensus_entry){.slot = slot, .kind = CONSENSUS_VALUE, .value = value});
     return TORC_OK;
 }
 

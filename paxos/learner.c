@@ -4,8 +4,9 @@
  * The leader of ballot b says "chosen up to c" (`commit`). Slot s <= c is marked here only if the
  * own accepted entry there has ballot b: the leader proposed one value in s at b, and that is it.
  * An entry of another ballot may hold anything, so its value is asked for (LEARN). A learned value
- * goes to the log, as chosen, before the slot is marked, and counts there as accepted at the promise
- * in force: whatever a ballot at or above the one that chose it proposes in that slot is that value.
+ * goes to the log, as chosen, before the mark that covers it (output.c, seal), and counts there as
+ * accepted at the promise in force: whatever a ballot at or above the one that chose it proposes in
+ * that slot is that value.
  */
 #include "paxos/paxos_int.h"
 
@@ -29,9 +30,7 @@ static void mark(struct paxos *paxos)
         const struct paxos_slot *slot = paxos_window_get(&paxos->window, next);
         if (slot == NULL)
             return;
-        bool known = slot->learned ? slot->seq <= paxos->seq_persisted
-                                   : next <= paxos->commit && matches(paxos, slot);
-        if (!known && !(slot->learned && PAXOS_MUTANT(LEARNED_UNLOGGED)))
+        if (!slot->learned && (next > paxos->commit || !matches(paxos, slot)))
             return;
         paxos_chosen_next(paxos);
         paxos->behind_compaction = false;
@@ -55,8 +54,7 @@ static bool missing(struct paxos *paxos, uint64_t s)
 /* Asks the leader for the first run of slots that it says are chosen and that are not here. */
 static void ask(struct paxos *paxos)
 {
-    if (paxos->role != CONSENSUS_FOLLOWER || paxos->leader == 0 ||
-        paxos->commit <= paxos->chosen) {
+    if (paxos->role != CONSENSUS_FOLLOWER || paxos->leader == 0 || paxos->commit <= paxos->chosen) {
         paxos->learn_ms = 0;
         return;
     }
@@ -79,6 +77,7 @@ static void ask(struct paxos *paxos)
     message->ballot = paxos->promised;
     message->first = first;
     message->last = last;
+    paxos->learn_first = first;
     paxos->learn_ms = paxos->now_ms + paxos->config.retransmit_timeout_ms;
 }
 
@@ -111,8 +110,11 @@ enum torc_status paxos_on_learned(struct paxos *paxos, uint32_t from,
         entry.ballot = paxos->promised;
         paxos_entry_put(paxos, &entry, CONSENSUS_RECORD_LEARNED);
         paxos->counters.learned++;
+        /* Only news of what was asked for asks for more: an answer that comes twice would otherwise
+         * double the questions each time. */
+        if (entry.slot == paxos->learn_first)
+            paxos->learn_ms = 0;
     }
-    paxos->learn_ms = 0;
     paxos_learn(paxos);
     return TORC_OK;
 }

@@ -23,7 +23,7 @@
     X(PROMISE_FORGETS_CHOSEN, "a promise reports nothing of what its sender knows chosen")         \
     X(ACK_CONTIGUOUS, "an acknowledgement covers the hole below what was accepted")                \
     X(CHOSEN_BLIND, "a slot is marked without comparing its ballot")                               \
-    X(LEARNED_UNLOGGED, "a learned value is marked before its record is durable")                  \
+    X(LEARNED_UNLOGGED, "a learned value is marked and never goes to the log")                     \
     X(APPLIED_UNLOGGED, "a chosen slot is applied before its own record is durable")               \
     X(OLD_REPLIES_COUNTED, "replies of an earlier ballot are counted")                             \
     X(QUORUM_OFF_BY_ONE, "half of the voters are enough")                                          \

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #define RESERVE(paxos, array, capacity, count)                                                     \
-    ((array) = base_array_reserve((paxos)->allocator, (array), &(capacity), (count),               \
-                                  sizeof(*(array))))
+    ((array) =                                                                                     \
+         base_array_reserve((paxos)->allocator, (array), &(capacity), (count), sizeof(*(array))))
 
 struct consensus_message *paxos_send(struct paxos *paxos, uint32_t member,
                                      enum paxos_message_type type)

@@ -122,7 +122,6 @@ static void persisted(struct paxos *paxos, uint64_t seq)
     paxos->mark_count -= done;
     if (paxos->mark_count > 0)
         memmove(paxos->marks, paxos->marks + done, paxos->mark_count * sizeof(*paxos->marks));
-    paxos_learn(paxos);
     paxos_pending_release(paxos);
     paxos_election_persisted(paxos);
     paxos_leader_persisted(paxos);

@@ -16,15 +16,15 @@
 #include "paxos/window.h"
 
 enum {
-    PAXOS_ROUNDS_KEPT = 64, /* Rounds whose sending times are remembered. */
-    PAXOS_ROUND_BITS = 48,  /* A ballot's round above this is refused: nobody gets there. */
+    PAXOS_ROUNDS_KEPT = 64,   /* Rounds whose sending times are remembered. */
+    PAXOS_ROUND_BITS = 48,    /* A ballot's round above this is refused: nobody gets there. */
     PAXOS_SPAN_MAX = 1 << 20, /* Slots in memory at once, whatever their size. */
 };
 
 enum paxos_stage { /* Of a candidate. */
-    PAXOS_CANVASSING = 1,
-    PAXOS_PROMISING, /* Its own promise is not durable yet. */
-    PAXOS_PREPARING,
+                   PAXOS_CANVASSING = 1,
+                   PAXOS_PROMISING, /* Its own promise is not durable yet. */
+                   PAXOS_PREPARING,
 };
 
 /* What is known of a member; the array is in the order of the configuration. */
@@ -35,10 +35,10 @@ struct paxos_peer {
     uint64_t promise_next; /* First slot that its promise has yet to report. */
     /* Leader; 0 at its beginning. */
     uint64_t heard_ms;
-    uint64_t round;      /* Highest round answered. */
-    uint64_t answer_ms;  /* When it sent its newest answer, by its own clock: echoed to it. */
-    uint64_t chosen;     /* As it said last. */
-    uint64_t durable;    /* The same. */
+    uint64_t round;     /* Highest round answered. */
+    uint64_t answer_ms; /* When it sent its newest answer, by its own clock: echoed to it. */
+    uint64_t chosen;    /* As it said last. */
+    uint64_t durable;   /* The same. */
 };
 
 /* A reply that vouches for a record: it leaves when batch `seq` is durable. */
@@ -128,6 +128,7 @@ struct paxos {
     struct base_ballot barrier; /* Newest in the slots handed out. */
     uint64_t commit;            /* Chosen index that the leader of ballot `promised` told. */
     uint64_t learn_ms;          /* Ask again then; 0: no answer is awaited. */
+    uint64_t learn_first;       /* What was asked for begins here. */
     uint64_t mismatch;          /* Highest slot counted in counters.ballot_mismatch. */
     bool behind_compaction;
     struct paxos_mark *marks; /* Of batches not yet durable, oldest first. */
@@ -137,15 +138,16 @@ struct paxos {
     /* Election. */
     enum consensus_role role;
     enum paxos_stage stage;
-    uint64_t leader; /* Replica heard as the leader of ballot `promised`; 0: none. */
-    uint64_t heard_ms;
-    uint64_t patience_ms;      /* Silence after which this replica stands; drawn per ballot. */
-    uint64_t election_ms;      /* Follower: canvass then. Candidate: give up then. */
-    struct base_ballot ballot; /* Own, as a candidate or leader. */
-    uint64_t canvass;          /* Number of the canvass, echoed in its answers. */
-    uint32_t ayes;             /* Members that answered yes, or promised in full. */
-    struct paxos_window found; /* Phase 1: per slot the best of what the promises reported. */
-    uint64_t resend_ms;        /* Candidate and leader: repeat what is unanswered then. */
+    uint64_t leader;   /* Replica heard as the leader of ballot `promised`; 0: none. */
+    uint64_t courted;  /* Replica whose phase 1 of ballot `promised` is under way; 0: none known. */
+    uint64_t heard_ms; /* When one of the two was heard last. */
+    uint64_t patience_ms;        /* Silence after which this replica stands; drawn per ballot. */
+    uint64_t election_ms;        /* Follower: canvass then. Candidate: give up then. */
+    struct base_ballot ballot;   /* Own, as a candidate or leader. */
+    uint64_t canvass;            /* Number of the canvass, echoed in its answers. */
+    uint32_t ayes;               /* Members that answered yes, or promised in full. */
+    struct paxos_window found;   /* Phase 1: per slot the best of what the promises reported. */
+    uint64_t resend_ms;          /* Candidate and leader: repeat what is unanswered then. */
     struct base_ballot handover; /* Of the leader that asked this replica to take over. */
 
     /* Leader. */
@@ -239,9 +241,8 @@ enum torc_status paxos_on_accept(struct paxos *paxos, uint32_t from,
 void paxos_step_down(struct paxos *paxos);
 /* The sender of a valid ballot >= promised leads: follow it. */
 void paxos_follow(struct paxos *paxos, uint32_t from, struct base_ballot ballot);
-/* Stand for election soon, unless a leader is heard. */
+/* Stand for election soon, unless somebody else leads or is about to. */
 void paxos_stand(struct paxos *paxos);
-bool paxos_leader_heard(const struct paxos *paxos);
 void paxos_election_tick(struct paxos *paxos);
 void paxos_election_persisted(struct paxos *paxos);
 enum torc_status paxos_on_canvass(struct paxos *paxos, uint32_t from,

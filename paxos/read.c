@@ -1,8 +1,8 @@
 /*
  * Reads. A quorum read notes the highest slot known chosen when it came, waits for the answers of a
  * majority to a round that was sent after that, and for the slot to be applied. All reads that are
- * there when a round is sent share it; a read that comes while one is under way gets the next, which
- * leaves with the ready that follows it.
+ * there when a round is sent share it; a read that comes while one is under way gets the next,
+ * which leaves with the ready that follows it.
  */
 #include "paxos/paxos_int.h"
 
@@ -32,8 +32,7 @@ enum torc_status paxos_read(struct paxos *paxos, uint64_t id, enum consensus_rea
     /* What earlier leaders answered lies below the barrier, chosen or not as far as is known. */
     if (read.slot < paxos->barrier_slot && !PAXOS_MUTANT(READ_BEFORE_BARRIER))
         read.slot = paxos->barrier_slot;
-    read.by_lease =
-        mode == CONSENSUS_READ_LEASE && paxos_lease_holds(&paxos->base, paxos->now_ms);
+    read.by_lease = mode == CONSENSUS_READ_LEASE && paxos_lease_holds(&paxos->base, paxos->now_ms);
     if (PAXOS_MUTANT(READ_ROUND_REUSED))
         read.round = paxos->confirmed;
     paxos->reads = base_array_reserve(paxos->allocator, paxos->reads, &paxos->read_capacity,

@@ -12,8 +12,7 @@ uint64_t paxos_grid(const struct paxos *paxos)
 static void fresh_begin(struct paxos *paxos, uint64_t round, uint64_t at_ms, uint64_t chosen)
 {
     if (paxos->fresh.round == 0)
-        paxos->fresh =
-            (struct paxos_fresh){.round = round, .at_ms = at_ms, .chosen = chosen};
+        paxos->fresh = (struct paxos_fresh){.round = round, .at_ms = at_ms, .chosen = chosen};
 }
 
 void paxos_fresh_update(struct paxos *paxos, uint64_t confirmed)

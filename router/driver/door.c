@@ -177,9 +177,10 @@ static bool address_read(const char *text, struct sockaddr_storage *ret_address)
     char *end;
     if (colon == NULL || colon[1] == '\0')
         return false;
-    unsigned long port = strtoul(colon + 1, &end, 10);
+    bool any = strcmp(colon, ":*") == 0;
+    unsigned long port = any ? 0 : strtoul(colon + 1, &end, 10);
     size_t size = (size_t)(colon - text);
-    if (*end != '\0' || port > 65535 || size == 0 || size >= sizeof(host))
+    if ((!any && *end != '\0') || port > 65535 || size == 0 || size >= sizeof(host))
         return false;
     memcpy(host, text, size);
     host[size] = '\0';

@@ -46,6 +46,7 @@ static void group_message(const struct shard_map_group *from, Torc__Wire__Group 
         replicas[i].node = from->replicas[i].node;
         replicas[i].voter = from->replicas[i].voter;
         replicas[i].used = from->replicas[i].used;
+        replicas[i].used_by = from->replicas[i].used_by;
         list[i] = &replicas[i];
     }
 }
@@ -148,7 +149,8 @@ static bool group_read(const Torc__Wire__Group *message, struct shard_map_group 
         ret_group->replicas[i] = (struct shard_map_replica){.id = replica->id,
                                                             .node = replica->node,
                                                             .voter = replica->voter,
-                                                            .used = replica->used};
+                                                            .used = replica->used,
+                                                            .used_by = replica->used_by};
     }
     return true;
 }

@@ -69,7 +69,7 @@ struct base_bytes shard_codec_outbox_body(const struct shard_codec_outbox *outbo
 struct base_bytes shard_codec_outbox_payload(const struct shard_codec_outbox *outbox);
 void shard_codec_outbox_clear(struct shard_codec_outbox *outbox); /* Keeps the memory. */
 
-enum { SHARD_CODEC_ENTRIES_MAX = 4096 }; /* In one message of one group. */
+enum { SHARD_CODEC_ENTRIES_MAX = 1 << 15 }; /* In one message of one group. */
 
 /*
  * Decodes one message of a body; values are copied from the payload into buffers of the pool, each

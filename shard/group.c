@@ -30,13 +30,10 @@ struct shard_group {
     enum torc_status trouble;
 };
 
-enum torc_status shard_group_new(const struct shard_group_config *config,
-                                 const struct consensus_boot *boot, struct store_kv *kv,
-                                 const struct shard_state_type *type, void *state,
-                                 const struct base_allocator *allocator, uint64_t now_ms,
-                                 struct shard_group **ret_group)
+void shard_group_consensus_config(const struct shard_group_config *config,
+                                  struct consensus_config *ret_consensus)
 {
-    struct consensus_config consensus = {
+    *ret_consensus = (struct consensus_config){
         .replica = config->replica,
         .node = config->node,
         .incarnation = config->incarnation,
@@ -54,6 +51,16 @@ enum torc_status shard_group_new(const struct shard_group_config *config,
         .reads_max = config->timing.reads_max,
         .seed = config->seed,
     };
+}
+
+enum torc_status shard_group_new(const struct shard_group_config *config,
+                                 const struct consensus_boot *boot, struct store_kv *kv,
+                                 const struct shard_state_type *type, void *state,
+                                 const struct base_allocator *allocator, uint64_t now_ms,
+                                 struct shard_group **ret_group)
+{
+    struct consensus_config consensus;
+    shard_group_consensus_config(config, &consensus);
     enum torc_status status = consensus_config_check(&consensus);
     if (status != TORC_OK)
         return status;
@@ -288,12 +295,18 @@ void shard_group_turn(struct shard_group *group, struct shard_turn *turn)
 
 uint64_t shard_group_wake_at(const struct shard_group *group)
 {
-    return group->wake_at;
+    return group->trouble == TORC_OK ? group->wake_at : UINT64_MAX;
 }
 
+/* One that has stopped leads no more, whatever its consensus thinks, and knows of no leader. */
 void shard_group_info(const struct shard_group *group, struct consensus_info *ret_info)
 {
     consensus_info(group->consensus, ret_info);
+    if (group->trouble == TORC_OK)
+        return;
+    ret_info->role = CONSENSUS_FOLLOWER;
+    ret_info->serving = false;
+    ret_info->leader = 0;
 }
 
 bool shard_group_lease_holds(const struct shard_group *group, uint64_t now_ms)
@@ -344,7 +357,7 @@ bool shard_group_is_stalled(const struct shard_group *group)
 void shard_group_check(const struct shard_group *group)
 {
     consensus_check(group->consensus);
-    TORC_ASSERT(group->stalled == (group->batch_slot != 0));
+    TORC_ASSERT(group->trouble != TORC_OK || group->stalled == (group->batch_slot != 0));
     for (size_t i = 1; i < group->queue_count; i++) {
         const struct consensus_apply *apply = &group->queue[group->queue_first + i];
         TORC_ASSERT(apply->entry.slot == apply[-1].entry.slot + 1);

@@ -47,6 +47,9 @@ struct shard_group_config {
     uint64_t seed;
 };
 
+/* The configuration as consensus takes it; `members` is borrowed in it. */
+void shard_group_consensus_config(const struct shard_group_config *config,
+                                  struct consensus_config *ret_consensus);
 /* `kv`, `allocator` and `state` are borrowed for the group's life. The boot's entries are borrowed
  * for the call. TORC_INVALID: the configuration breaks a rule of consensus. */
 enum torc_status shard_group_new(const struct shard_group_config *config,
@@ -69,8 +72,10 @@ enum torc_status shard_group_read(struct shard_group *group, uint64_t id,
  * state, safe reads to the state. */
 void shard_group_turn(struct shard_group *group, struct shard_turn *turn);
 
-/* When the group wants its next turn at the latest, on the monotonic clock. */
+/* When the group wants its next turn at the latest, on the monotonic clock; UINT64_MAX: never, it
+ * has stopped. */
 uint64_t shard_group_wake_at(const struct shard_group *group);
+/* As consensus_info; one that has stopped follows nobody. */
 void shard_group_info(const struct shard_group *group, struct consensus_info *ret_info);
 bool shard_group_lease_holds(const struct shard_group *group, uint64_t now_ms);
 uint32_t shard_group_id(const struct shard_group *group);

@@ -39,6 +39,7 @@ struct shard_map_replica {
     bool voter;
     bool used; /* Its node has begun to build it. Never goes back: an id that is used and has no
                   data is replaced, never rebuilt (DESIGN section 12). */
+    uint32_t used_by; /* In which incarnation of its node: only that life may build it. */
 };
 
 struct shard_map_group {

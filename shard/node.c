@@ -92,7 +92,8 @@ static enum torc_status open_state(struct shard_node *node, struct node_replica 
                     .records_bytes_max = node->config.records_bytes_max},
         .credit = node->config.credit,
         .pending_max = node->config.pending_max,
-        .read_batches_max = node->config.read_batches_max};
+        .read_batches_max = node->config.read_batches_max,
+        .entry_bytes_max = node->config.entry_bytes_max};
     enum torc_status status = shard_service_new(&config, &replica->birth, node->kv, node->pool,
                                                 node->allocator, &replica->service);
     if (status != TORC_OK)
@@ -150,110 +151,8 @@ uint64_t node_replica_flushed(const struct node_replica *replica)
                                     : shard_placement_flushed(replica->placement);
 }
 
-/* ---- Life
- * ----------------------------------------------------------------------------------------- */
-
-static enum torc_status recover_replica(struct shard_node *node,
-                                        const struct shard_recovered *recovered)
-{
-    struct node_replica *replica = node_add_replica(node, recovered->group, recovered->replica);
-    enum torc_status status =
-        shard_codec_birth_decode(recovered->birth, node->allocator, &replica->birth);
-    if (status != TORC_OK)
-        return TORC_DAMAGED;
-    struct consensus_boot boot = {.promised = recovered->promised,
-                                  .chosen = recovered->chosen,
-                                  .compacted = recovered->compacted,
-                                  .entries = recovered->entries,
-                                  .entry_count = (uint32_t)recovered->entry_count,
-                                  .amnesiac = recovered->damaged,
-                                  .lease_wait_ms = (uint32_t)node->config.lease_max_ms};
-    return node_start_replica(node, replica, &boot);
-}
-
-static struct shard_log_batch *take_batch(struct shard_node *node)
-{
-    if (node->batch_count > 0)
-        return node->batches[--node->batch_count];
-    return base_alloc_zero(node->allocator, sizeof(struct shard_log_batch));
-}
-
-static struct shard_codec_outbox *turn_outbox(void *context, uint32_t peer_id)
-{
-    struct shard_node *node = context;
-    struct node_peer *peer = node_find_peer(node, peer_id);
-    return peer == NULL ? NULL : peer->outbox;
-}
-
-enum torc_status shard_node_new(const struct shard_node_config *config,
-                                const struct shard_recovery *recovery, struct store_kv *kv,
-                                struct base_pool *pool, const struct base_allocator *allocator,
-                                uint64_t now_ms, uint64_t wall_ms, const char **ret_text,
-                                struct shard_node **ret_node)
-{
-    struct shard_node *node = base_alloc_zero(allocator, sizeof(*node));
-    node->allocator = allocator;
-    node->pool = pool;
-    node->kv = kv;
-    node->config = *config;
-    node->arena = wire_arena_new(allocator, NODE_ARENA_SIZE_MAX);
-    node->now_ms = node->started_ms = now_ms;
-    node->wall_ms = wall_ms;
-    node->durable_batch = config->recovered_batch;
-    node->entries = base_alloc(allocator, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
-    node->turn = (struct shard_turn){.allocator = allocator,
-                                     .pool = pool,
-                                     .now_ms = now_ms,
-                                     .outbox = turn_outbox,
-                                     .context = node};
-    node->turn.log = take_batch(node);
-    shard_map_init(&node->map, allocator);
-    node_read_map_hint(node);
-    node->greeting = true;
-    node->greeting_until_ms = now_ms + config->greeting_timeout_ms;
-    for (size_t i = 0; i < shard_recovery_count(recovery); i++) {
-        enum torc_status status = recover_replica(node, shard_recovery_at(recovery, i));
-        if (status != TORC_OK) {
-            *ret_text = status == TORC_INVALID
-                            ? "the timing settings break a rule of consensus"
-                            : "a replica's birth record or state does not decode";
-            shard_node_free(node);
-            return status;
-        }
-    }
-    *ret_node = node;
-    return TORC_OK;
-}
-
-void shard_node_free(struct shard_node *node)
-{
-    if (node == NULL)
-        return;
-    const struct base_allocator *allocator = node->allocator;
-    for (size_t i = 0; i < node->replica_count; i++)
-        free_replica(node, node->replicas[i]);
-    base_array_free(allocator, node->replicas, &node->replicas_capacity,
-                    sizeof(struct node_replica *));
-    for (size_t i = 0; i < node->peer_count; i++)
-        shard_codec_outbox_free(node->peers[i].outbox);
-    base_free(allocator, node->peers, node->peer_count * sizeof(*node->peers));
-    for (size_t i = 0; i < node->batch_count; i++) {
-        shard_log_batch_free(node->batches[i], allocator);
-        base_free(allocator, node->batches[i], sizeof(*node->batches[i]));
-    }
-    shard_log_batch_free(node->turn.log, allocator);
-    base_free(allocator, node->turn.log, sizeof(*node->turn.log));
-    shard_replies_free(&node->turn.replies, allocator);
-    base_array_free(allocator, node->turn.loads, &node->turn.loads_capacity,
-                    sizeof(*node->turn.loads));
-    base_array_free(allocator, node->trims, &node->trims_capacity, sizeof(*node->trims));
-    base_array_free(allocator, node->sends.list, &node->sends.capacity, sizeof(*node->sends.list));
-    base_array_free(allocator, node->sends.bytes, &node->sends.bytes_capacity, 1);
-    base_free(allocator, node->entries, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
-    shard_map_fini(&node->map);
-    wire_arena_free(node->arena);
-    base_free(allocator, node, sizeof(*node));
-}
+/* ---- Sending
+ * -------------------------------------------------------------------------------------- */
 
 struct node_peer *node_find_peer(struct shard_node *node, uint32_t id)
 {
@@ -263,9 +162,6 @@ struct node_peer *node_find_peer(struct shard_node *node, uint32_t id)
     }
     return NULL;
 }
-
-/* ---- Sending
- * -------------------------------------------------------------------------------------- */
 
 /* Room for one more message of these sizes; its body and payload are to be written behind the head.
  */
@@ -320,18 +216,150 @@ void node_send(struct shard_node *node, uint32_t to, uint64_t route, enum wire_t
     end_message(node, to, route, type, base_bytes_of(at + WIRE_ENVELOPE_SIZE, body_size), payload);
 }
 
-static void send_outboxes(struct shard_node *node)
+static void send_outbox(struct shard_node *node, struct node_peer *peer)
 {
-    for (size_t i = 0; i < node->peer_count; i++) {
-        struct node_peer *peer = &node->peers[i];
-        struct base_bytes body = shard_codec_outbox_body(peer->outbox);
-        if (body.size == 0)
-            continue;
-        node_send_packed(node, peer->id, 0, WIRE_TYPE_CONSENSUS, body,
-                         shard_codec_outbox_payload(peer->outbox));
-        shard_codec_outbox_clear(peer->outbox);
-    }
+    struct base_bytes body = shard_codec_outbox_body(peer->outbox);
+    if (body.size == 0)
+        return;
+    node_send_packed(node, peer->id, 0, WIRE_TYPE_CONSENSUS, body,
+                     shard_codec_outbox_payload(peer->outbox));
+    shard_codec_outbox_clear(peer->outbox);
 }
+
+/* ---- Life
+ * ----------------------------------------------------------------------------------------- */
+
+static enum torc_status recover_replica(struct shard_node *node,
+                                        const struct shard_recovered *recovered)
+{
+    struct node_replica *replica = node_add_replica(node, recovered->group, recovered->replica);
+    enum torc_status status =
+        shard_codec_birth_decode(recovered->birth, node->allocator, &replica->birth);
+    if (status != TORC_OK)
+        return TORC_DAMAGED;
+    struct consensus_boot boot = {.promised = recovered->promised,
+                                  .chosen = recovered->chosen,
+                                  .compacted = recovered->compacted,
+                                  .entries = recovered->entries,
+                                  .entry_count = (uint32_t)recovered->entry_count,
+                                  .amnesiac = recovered->damaged,
+                                  .lease_wait_ms = (uint32_t)node->config.lease_max_ms};
+    return node_start_replica(node, replica, &boot);
+}
+
+static struct shard_log_batch *take_batch(struct shard_node *node)
+{
+    if (node->batch_count > 0)
+        return node->batches[--node->batch_count];
+    return base_alloc_zero(node->allocator, sizeof(struct shard_log_batch));
+}
+
+static struct shard_codec_outbox *turn_outbox(void *context, uint32_t peer_id)
+{
+    struct shard_node *node = context;
+    struct node_peer *peer = node_find_peer(node, peer_id);
+    if (peer == NULL)
+        return NULL;
+    size_t size =
+        shard_codec_outbox_body(peer->outbox).size + shard_codec_outbox_payload(peer->outbox).size;
+    if (size >= NODE_MESSAGE_SIZE)
+        send_outbox(node, peer);
+    return peer->outbox;
+}
+
+/* Whether replicas of any group can be built with this timing: asked before there is one. */
+static bool timing_fits(const struct shard_node_config *config)
+{
+    const struct consensus_member self = {.replica = 1, .node = config->id, .voter = true};
+    struct consensus_config consensus;
+    shard_group_consensus_config(&(struct shard_group_config){.replica = 1,
+                                                              .node = config->id,
+                                                              .incarnation = config->incarnation,
+                                                              .members = &self,
+                                                              .member_count = 1,
+                                                              .timing = config->timing},
+                                 &consensus);
+    /* No message of consensus has more entries than the codec takes: each counts for more than its
+     * struct against the bound on bytes. */
+    return consensus_config_check(&consensus) == TORC_OK &&
+           config->timing.message_bytes_max <=
+               SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry);
+}
+
+enum torc_status shard_node_new(const struct shard_node_config *config,
+                                const struct shard_recovery *recovery, struct store_kv *kv,
+                                struct base_pool *pool, const struct base_allocator *allocator,
+                                uint64_t now_ms, uint64_t wall_ms, const char **ret_text,
+                                struct shard_node **ret_node)
+{
+    if (!timing_fits(config)) {
+        *ret_text = "the timing settings break a rule of consensus";
+        return TORC_INVALID;
+    }
+    struct shard_node *node = base_alloc_zero(allocator, sizeof(*node));
+    node->allocator = allocator;
+    node->pool = pool;
+    node->kv = kv;
+    node->config = *config;
+    node->arena = wire_arena_new(allocator, NODE_ARENA_SIZE_MAX);
+    node->now_ms = node->started_ms = now_ms;
+    node->wall_ms = wall_ms;
+    node->durable_batch = config->recovered_batch;
+    node->entries = base_alloc(allocator, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
+    node->turn = (struct shard_turn){.allocator = allocator,
+                                     .pool = pool,
+                                     .now_ms = now_ms,
+                                     .outbox = turn_outbox,
+                                     .context = node};
+    node->turn.log = take_batch(node);
+    shard_map_init(&node->map, allocator);
+    node_read_map_hint(node);
+    node->greeting = true;
+    node->greeting_until_ms = now_ms + config->greeting_timeout_ms;
+    for (size_t i = 0; i < shard_recovery_count(recovery); i++) {
+        enum torc_status status = recover_replica(node, shard_recovery_at(recovery, i));
+        if (status != TORC_OK) {
+            *ret_text = "a replica's birth record or state does not decode";
+            shard_node_free(node);
+            return TORC_DAMAGED;
+        }
+    }
+    *ret_node = node;
+    return TORC_OK;
+}
+
+void shard_node_free(struct shard_node *node)
+{
+    if (node == NULL)
+        return;
+    const struct base_allocator *allocator = node->allocator;
+    for (size_t i = 0; i < node->replica_count; i++)
+        free_replica(node, node->replicas[i]);
+    base_array_free(allocator, node->replicas, &node->replicas_capacity,
+                    sizeof(struct node_replica *));
+    for (size_t i = 0; i < node->peer_count; i++)
+        shard_codec_outbox_free(node->peers[i].outbox);
+    base_free(allocator, node->peers, node->peer_count * sizeof(*node->peers));
+    for (size_t i = 0; i < node->batch_count; i++) {
+        shard_log_batch_free(node->batches[i], allocator);
+        base_free(allocator, node->batches[i], sizeof(*node->batches[i]));
+    }
+    shard_log_batch_free(node->turn.log, allocator);
+    base_free(allocator, node->turn.log, sizeof(*node->turn.log));
+    shard_replies_free(&node->turn.replies, allocator);
+    base_array_free(allocator, node->turn.loads, &node->turn.loads_capacity,
+                    sizeof(*node->turn.loads));
+    base_array_free(allocator, node->trims, &node->trims_capacity, sizeof(*node->trims));
+    base_array_free(allocator, node->sends.list, &node->sends.capacity, sizeof(*node->sends.list));
+    base_array_free(allocator, node->sends.bytes, &node->sends.bytes_capacity, 1);
+    base_free(allocator, node->entries, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
+    shard_map_fini(&node->map);
+    wire_arena_free(node->arena);
+    base_free(allocator, node, sizeof(*node));
+}
+
+/* ---- Answers
+ * ------------------------------------------------------------------------------------- */
 
 static void send_replies(struct shard_node *node)
 {
@@ -339,19 +367,17 @@ static void send_replies(struct shard_node *node)
         const struct shard_reply *reply = &node->turn.replies.list[i];
         const struct node_replica *replica = node_find_replica(node, reply->group);
         TORC_ASSERT(replica != NULL && replica->service != NULL);
-        struct shard_machine_info info;
-        shard_machine_info(shard_service_machine(replica->service), &info);
         Torc__Wire__Reply body = TORC__WIRE__REPLY__INIT;
         body.group = reply->group;
         body.answer_count = reply->answer_count;
-        body.clock = info.clock;
+        body.clock = shard_service_clock(replica->service, &node->clocks, node->now_ms);
         body.credit = shard_service_credit(replica->service, reply->route);
         body.map_version = node->map.version;
         body.leader_node = shard_service_leader_node(replica->service);
         node_send(node, 0, reply->route, WIRE_TYPE_REPLY, &body.base,
                   base_bytes_of(reply->answers, reply->answers_size));
     }
-    shard_replies_clear(&node->turn.replies);
+    shard_replies_clear(&node->turn.replies, node->allocator);
 }
 
 /* ---- Durability
@@ -477,28 +503,38 @@ static void send_placement_results(struct shard_node *node, struct shard_placeme
     struct shard_placement_result result;
     while (shard_placement_next_result(placement, &result))
         node_send_result(node, result.route, result.id, result.status, result.text,
-                         result.leader_node);
+                         shard_placement_leader_node(placement));
 }
 
-static void turn_replica(struct shard_node *node, struct node_replica *replica)
+static void lead_replica(struct shard_node *node, struct node_replica *replica)
+{
+    if (replica->service != NULL)
+        shard_service_lead(replica->service, &node->clocks, &node->turn);
+    else
+        shard_placement_lead(replica->placement);
+}
+
+static void run_replica(struct shard_node *node, struct node_replica *replica)
 {
     struct consensus_event tick = {.type = CONSENSUS_TICK, .now_ms = node->now_ms};
     enum torc_status status = shard_group_step(replica->consensus, &tick);
-    replica->dirty = false;
-    if (status == TORC_DAMAGED) {
-        node_set_trouble(node, replica,
-                         "its state or a chosen entry does not decode: it has stopped");
-        return;
-    }
+    TORC_ASSERT(status == TORC_OK || status == TORC_DAMAGED);
     for (int round = 0; round < NODE_ROUNDS_MAX; round++) {
-        if (replica->service != NULL)
-            shard_service_lead(replica->service, &node->clocks, &node->turn);
-        else
-            shard_placement_lead(replica->placement);
+        lead_replica(node, replica);
         shard_group_turn(replica->consensus, &node->turn);
         if (replica->service == NULL || !shard_service_has_work(replica->service))
             break;
     }
+    if (shard_group_trouble(replica->consensus) == TORC_OK)
+        return;
+    lead_replica(node, replica); /* Gives up what is pending. */
+    node_set_trouble(node, replica, "its state or a chosen entry does not decode: it has stopped");
+}
+
+static void turn_replica(struct shard_node *node, struct node_replica *replica)
+{
+    replica->dirty = false;
+    run_replica(node, replica);
     if (replica->placement != NULL) {
         send_placement_results(node, replica->placement);
         const struct shard_map *map = shard_placement_map(replica->placement);
@@ -537,12 +573,15 @@ static void turn_replicas(struct shard_node *node)
 
 static uint64_t node_wake_at(const struct shard_node *node)
 {
-    uint64_t wake_at = node->greeting ? node->greet_at_ms : node->trim_at_ms;
+    if (node->greeting)
+        return node->greet_at_ms < node->greeting_until_ms ? node->greet_at_ms
+                                                           : node->greeting_until_ms;
+    uint64_t wake_at = node->trim_at_ms;
     if (node->place_at_ms < wake_at && node->place_at_ms != 0)
         wake_at = node->place_at_ms;
     if (node->map_at_ms < wake_at && node->map_at_ms != 0)
         wake_at = node->map_at_ms;
-    for (size_t i = 0; i < node->replica_count && !node->greeting; i++) {
+    for (size_t i = 0; i < node->replica_count; i++) {
         uint64_t at = replica_wake_at(node, node->replicas[i]);
         if (at < wake_at)
             wake_at = at;
@@ -576,6 +615,16 @@ static void finish_ready(struct shard_node *node, struct shard_node_ready *ret_r
     node->trim_count = 0;
 }
 
+/* What a burst of large answers took is given back. */
+static void trim_sends(struct shard_node *node)
+{
+    struct node_sends *sends = &node->sends;
+    if (sends->size > 0 || sends->bytes_capacity <= NODE_SENDS_KEPT_MAX)
+        return;
+    base_array_free(node->allocator, sends->bytes, &sends->bytes_capacity, 1);
+    sends->bytes = NULL;
+}
+
 void shard_node_turn(struct shard_node *node, uint64_t now_ms, uint64_t wall_ms,
                      struct shard_node_ready *ret_ready)
 {
@@ -583,6 +632,7 @@ void shard_node_turn(struct shard_node *node, uint64_t now_ms, uint64_t wall_ms,
     node->now_ms = node->turn.now_ms = now_ms;
     node->wall_ms = wall_ms;
     shard_clocks_heard(&node->clocks, node->config.id, wall_ms, now_ms);
+    trim_sends(node);
     if (node->fatal != NULL) {
         *ret_ready = (struct shard_node_ready){.fatal = node->fatal, .wake_at_ms = now_ms};
         return;
@@ -594,7 +644,8 @@ void shard_node_turn(struct shard_node *node, uint64_t now_ms, uint64_t wall_ms,
         turn_replicas(node);
         trim_log(node);
     }
-    send_outboxes(node);
+    for (size_t i = 0; i < node->peer_count; i++)
+        send_outbox(node, &node->peers[i]);
     send_replies(node);
     finish_ready(node, ret_ready);
 }
@@ -612,7 +663,7 @@ void shard_node_drain(struct shard_node *node, uint64_t now_ms)
         struct consensus_event event = {
             .type = CONSENSUS_TRANSFER, .now_ms = now_ms, .u.transfer_to = 0};
         enum torc_status status = shard_group_step(replica->consensus, &event);
-        replica->dirty = status == TORC_OK;
+        replica->dirty = replica->dirty || status == TORC_OK;
     }
 }
 

@@ -20,6 +20,8 @@ enum {
     NODE_MAP_INTERVAL_MS = 1000,
     NODE_ROUNDS_MAX = 4, /* Of one group in one turn, before it waits for the next. */
     NODE_BATCHES_MAX = 64,
+    NODE_MESSAGE_SIZE = 4 << 20,    /* Groups' messages to one peer go out past this. */
+    NODE_SENDS_KEPT_MAX = 16 << 20, /* Memory kept for the messages of the next turn. */
 };
 
 struct node_peer {
@@ -82,7 +84,8 @@ struct shard_node {
     bool greeting;
     uint64_t greeting_until_ms, greet_at_ms;
     uint64_t place_at_ms, trim_at_ms, map_at_ms;
-    uint32_t place_node; /* Leader of group 0 as the last answer hinted; 0: none. */
+    uint32_t place_node;   /* Leader of group 0 as the last answer hinted; 0: none. */
+    uint32_t place_rounds; /* Times that changes were asked for. */
 
     struct shard_clocks clocks;
     uint64_t now_ms, wall_ms;

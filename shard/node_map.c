@@ -6,7 +6,7 @@
 
 static const uint8_t hint_key[] = {'m', 'm', 'a', 'p'};
 
-enum { PLACE_SELF = 0 }; /* The route of changes that this node itself asks for. */
+enum { PLACE_SELF = 0 }; /* The route of changes that this node itself asks for: no requester's. */
 
 /* ---- Taking a map
  * --------------------------------------------------------------------------------- */
@@ -62,8 +62,10 @@ void node_read_map_hint(struct shard_node *node)
     if (store_kv_get(node->kv, NULL, base_bytes_of(hint_key, sizeof(hint_key)), &hint) != TORC_OK)
         return;
     /* A hint that does not decode is none. */
-    if (shard_codec_map_decode(hint.bytes, &node->map) == TORC_OK)
+    if (shard_codec_map_decode(hint.bytes, &node->map) == TORC_OK) {
         rebuild_peers(node);
+        node->place_at_ms = node->now_ms;
+    }
     store_value_release(&hint);
 }
 
@@ -150,7 +152,7 @@ void node_send_result(struct shard_node *node, uint64_t route, uint64_t id, enum
 void node_handle_place(struct shard_node *node, uint64_t route, const Torc__Wire__Place *place)
 {
     struct node_replica *replica = node_find_replica(node, SHARD_PLACEMENT_GROUP);
-    if (replica == NULL || replica->placement == NULL || replica->consensus == NULL) {
+    if (replica == NULL || replica->state != NODE_REPLICA_RUNNING) {
         node_send_result(node, route, place->id, TORC_NOT_LEADER,
                          "this node has no replica of the placement group", 0);
         return;
@@ -158,23 +160,39 @@ void node_handle_place(struct shard_node *node, uint64_t route, const Torc__Wire
     size_t size = torc__wire__place__get_packed_size(place);
     uint8_t *packed = base_alloc(node->allocator, size + 1);
     torc__wire__place__pack(place, packed);
-    shard_placement_change(replica->placement, route, place->id, base_bytes_of(packed, size),
-                           &node->turn);
+    enum torc_status status = shard_placement_change(replica->placement, route, place->id,
+                                                     base_bytes_of(packed, size), node->now_ms);
     base_free(node->allocator, packed, size + 1);
     replica->dirty = true;
+    if (status != TORC_OK)
+        node_send_result(node, route, place->id, status, torc_status_text(status),
+                         shard_placement_leader_node(replica->placement));
 }
 
 /* ---- Birth of replicas
  * ------------------------------------------------------------------------------ */
 
-/* Has the replica's REPLICA record, and what its log begins with, made durable. */
-static void begin_birth(struct shard_node *node, struct node_replica *replica)
+/* A replica as the map describes it, with what its log begins with, if anything: its REPLICA record
+ * goes to the disk. NULL: the pool has no room for the record now. */
+static struct node_replica *begin_birth(struct shard_node *node, const struct shard_map *map,
+                                        const struct shard_map_group *group,
+                                        struct base_buffer *first_entry)
 {
+    struct shard_birth born;
+    shard_birth_of(map, group->id, node->allocator, &born);
+    if (first_entry != NULL)
+        born.first_entry_hash = base_hash(base_buffer_bytes(first_entry));
     struct base_bytes birth;
-    shard_codec_birth_encode(&replica->birth, node->allocator, &birth);
+    shard_codec_birth_encode(&born, node->allocator, &birth);
     struct base_buffer *payload = base_buffer_copy(node->pool, birth);
     base_free(node->allocator, (void *)(uintptr_t)birth.data, birth.size);
-    TORC_ASSERT(payload != NULL);
+    if (payload == NULL) {
+        shard_birth_fini(&born);
+        return NULL;
+    }
+    const struct shard_map_replica *here = shard_map_replica_on(group, node->config.id);
+    struct node_replica *replica = node_add_replica(node, group->id, here->id);
+    replica->birth = born;
     replica->state = NODE_REPLICA_BORN;
     struct store_record record = {.kind = STORE_RECORD_REPLICA,
                                   .group = replica->group,
@@ -182,7 +200,8 @@ static void begin_birth(struct shard_node *node, struct node_replica *replica)
                                   .payload = base_buffer_bytes(payload)};
     shard_log_batch_add(node->turn.log, node->allocator, &record, payload);
     base_buffer_unref(payload);
-    if (replica->first_entry != NULL) {
+    if (first_entry != NULL) {
+        replica->first_entry = base_buffer_ref(first_entry);
         struct store_record first = {.kind = STORE_RECORD_LEARNED,
                                      .tag = CONSENSUS_VALUE,
                                      .group = replica->group,
@@ -190,15 +209,16 @@ static void begin_birth(struct shard_node *node, struct node_replica *replica)
                                      .slot = 1,
                                      .ballot = {.round = 1},
                                      .origin = {.round = 1},
-                                     .payload = base_buffer_bytes(replica->first_entry)};
+                                     .payload = base_buffer_bytes(first_entry)};
         struct store_record mark = {.kind = STORE_RECORD_MARK,
                                     .group = replica->group,
                                     .replica = replica->replica,
                                     .slot = 1};
-        shard_log_batch_add(node->turn.log, node->allocator, &first, replica->first_entry);
+        shard_log_batch_add(node->turn.log, node->allocator, &first, first_entry);
         shard_log_batch_add(node->turn.log, node->allocator, &mark, NULL);
     }
     shard_log_batch_part(node->turn.log, node->allocator, replica->group, 0);
+    return replica;
 }
 
 void node_replica_born(struct shard_node *node, struct node_replica *replica)
@@ -239,35 +259,53 @@ static const char *init_flaw(const struct shard_node *node, const struct shard_m
     if (memcmp(&self->storage, &node->config.storage, sizeof(self->storage)) != 0)
         return "the map names another storage id for this node; `torc-shard format` printed the "
                "right one";
+    if (map->limits.request_size_max > node->config.entry_bytes_max - WIRE_ENTRY_HEADER_SIZE)
+        return "the map's largest request does not fit into an entry of this node's log";
     return NULL;
+}
+
+/* The placement group's replica here, from its first entry. */
+static enum torc_status accept_first(struct shard_node *node, uint64_t route,
+                                     const struct shard_map *map, struct base_bytes first)
+{
+    /* Its data was here once: whoever builds it again forgets what it promised. */
+    if (node->map.version > 0)
+        return TORC_EXISTS;
+    if (first.size > node->config.entry_bytes_max)
+        return TORC_TOO_LARGE;
+    struct base_buffer *entry = base_buffer_copy(node->pool, first);
+    struct node_replica *replica =
+        entry == NULL ? NULL : begin_birth(node, map, &map->groups[0], entry);
+    base_buffer_unref(entry);
+    if (replica == NULL)
+        return TORC_BUSY;
+    replica->init_route = route;
+    return TORC_OK;
 }
 
 static void accept_init(struct shard_node *node, uint64_t route, const struct shard_map *map)
 {
     struct base_bytes first;
     shard_placement_first_entry(map, node->allocator, &first);
-    uint64_t first_hash = base_hash(first);
-    const struct shard_map_replica *here = shard_map_replica_on(&map->groups[0], node->config.id);
-    struct node_replica *replica = node_find_replica(node, SHARD_PLACEMENT_GROUP);
+    const struct node_replica *replica = node_find_replica(node, SHARD_PLACEMENT_GROUP);
+    enum torc_status status = TORC_OK;
+    bool later = false; /* The answer comes when the replica is born. */
     if (replica != NULL) {
-        bool same = replica->birth.first_entry_hash == first_hash;
-        if (replica->state == NODE_REPLICA_RUNNING || !same)
-            node_send_result(node, route, 0, same ? TORC_OK : TORC_EXISTS,
-                             same ? "" : "this node has another map already", 0);
-    } else if (here == NULL) {
-        if (node->map.version == 0)
-            node_take_map(node, map);
-        node_send_result(node, route, 0, TORC_OK, "", 0);
-    } else {
-        replica = node_add_replica(node, SHARD_PLACEMENT_GROUP, here->id);
-        shard_birth_of(map, SHARD_PLACEMENT_GROUP, node->allocator, &replica->birth);
-        replica->birth.first_entry_hash = first_hash;
-        replica->first_entry = base_buffer_copy(node->pool, first);
-        TORC_ASSERT(replica->first_entry != NULL);
-        replica->init_route = route;
-        begin_birth(node, replica);
+        if (replica->birth.first_entry_hash != base_hash(first))
+            status = TORC_EXISTS;
+        later = status == TORC_OK && replica->state == NODE_REPLICA_BORN;
+    } else if (shard_map_replica_on(&map->groups[0], node->config.id) != NULL) {
+        status = accept_first(node, route, map, first);
+        later = status == TORC_OK;
+    } else if (node->map.version == 0) {
+        node_take_map(node, map);
     }
     base_free(node->allocator, (void *)(uintptr_t)first.data, first.size);
+    if (!later)
+        node_send_result(node, route, 0, status,
+                         status == TORC_EXISTS ? "this node has another map already"
+                                               : torc_status_text(status),
+                         0);
 }
 
 void node_handle_init(struct shard_node *node, uint64_t route, const Torc__Wire__Init *init)
@@ -287,26 +325,32 @@ void node_handle_init(struct shard_node *node, uint64_t route, const Torc__Wire_
 /* ---- Replicas that the map wants here
  * ---------------------------------------------------------------- */
 
-/* Asks the placement group to mark the replica used; what comes back is node_handle_result's. */
-static void ask_to_mark(struct shard_node *node, const struct shard_map_replica *wanted)
+/* Where to ask for changes: who is known to lead, and every second time the next replica of the
+ * placement group, so that no stale hint is asked for ever. */
+static uint32_t place_target(struct shard_node *node)
+{
+    const struct node_replica *placement = node_find_replica(node, SHARD_PLACEMENT_GROUP);
+    uint32_t to = node->place_node;
+    if (placement != NULL && placement->state == NODE_REPLICA_RUNNING)
+        to = shard_placement_leader_node(placement->placement);
+    const struct shard_map_group *group = &node->map.groups[0];
+    uint32_t round = node->place_rounds++;
+    return to != 0 && round % 2 == 0 ? to : group->replicas[round / 2 % group->replica_count].node;
+}
+
+/* Asks the placement group to mark the replica used. The next map says whether it did. */
+static void ask_to_mark(struct shard_node *node, uint32_t to,
+                        const struct shard_map_replica *wanted)
 {
     Torc__Wire__MarkUsed mark = TORC__WIRE__MARK_USED__INIT;
     mark.replica = wanted->id;
     mark.node = node->config.id;
+    mark.incarnation = node->config.incarnation;
     mark.storage = (ProtobufCBinaryData){.len = WIRE_ID_SIZE, .data = node->config.storage.bytes};
     Torc__Wire__Place place = TORC__WIRE__PLACE__INIT;
     place.id = wanted->id;
     place.change_case = TORC__WIRE__PLACE__CHANGE_MARK_USED;
     place.mark_used = &mark;
-    uint32_t to = node->place_node;
-    const struct node_replica *placement = node_find_replica(node, SHARD_PLACEMENT_GROUP);
-    if (placement != NULL && placement->consensus != NULL) {
-        struct consensus_info info;
-        shard_group_info(placement->consensus, &info);
-        to = shard_group_node_of(placement->consensus, info.leader);
-    }
-    if (to == 0) /* Nobody is known to lead: the first voter knows who does. */
-        to = node->map.groups[0].replicas[0].node;
     if (to == node->config.id)
         node_handle_place(node, PLACE_SELF, &place);
     else
@@ -315,35 +359,35 @@ static void ask_to_mark(struct shard_node *node, const struct shard_map_replica 
 
 void node_handle_result(struct shard_node *node, const Torc__Wire__Result *result)
 {
-    if (result->status == TORC_NOT_LEADER) {
+    if (result->status == TORC_NOT_LEADER)
         node->place_node = result->leader_node;
-        return;
-    }
-    if (result->status != TORC_OK)
-        return; /* Asked again in a while; what can never be is shown in the status. */
-    for (uint32_t g = 0; g < node->map.group_count; g++) {
-        const struct shard_map_group *group = &node->map.groups[g];
-        const struct shard_map_replica *wanted = shard_map_replica_on(group, node->config.id);
-        if (wanted == NULL || wanted->id != result->id ||
-            node_find_replica(node, group->id) != NULL)
-            continue;
-        struct node_replica *replica = node_add_replica(node, group->id, wanted->id);
-        shard_birth_of(&node->map, group->id, node->allocator, &replica->birth);
-        begin_birth(node, replica);
-    }
+    else if (result->status == TORC_OK)
+        node->map_at_ms = node->now_ms; /* There is a newer map. */
+    /* Anything else is asked again in a while; what can never be is shown in the status. */
 }
 
-/* Whether a replica waits to be built here; asks for it. */
-static bool ask_for_replicas(struct shard_node *node)
+/* Builds the replicas that were marked used by this life of the node, and asks for those that are
+ * marked by nobody. No other ever: the mark of an earlier life may be that of a replica that voted.
+ * Returns whether one still waits. */
+static bool want_replicas(struct shard_node *node)
 {
     bool waiting = false;
+    uint32_t to = 0;
     for (uint32_t g = 1; g < node->map.group_count; g++) {
         const struct shard_map_group *group = &node->map.groups[g];
         const struct shard_map_replica *wanted = shard_map_replica_on(group, node->config.id);
-        if (wanted == NULL || wanted->used || node_find_replica(node, group->id) != NULL)
+        if (wanted == NULL || node_find_replica(node, group->id) != NULL)
+            continue;
+        if (wanted->used && wanted->used_by != node->config.incarnation)
+            continue;
+        if (wanted->used && begin_birth(node, &node->map, group, NULL) != NULL)
             continue;
         waiting = true;
-        ask_to_mark(node, wanted);
+        if (wanted->used)
+            continue;
+        if (to == 0)
+            to = place_target(node);
+        ask_to_mark(node, to, wanted);
     }
     return waiting;
 }
@@ -363,9 +407,12 @@ void node_map_turn(struct shard_node *node)
     if (node->map.version == 0)
         return;
     if (node->place_at_ms != 0 && node->now_ms >= node->place_at_ms)
-        node->place_at_ms = ask_for_replicas(node) ? node->now_ms + NODE_PLACE_INTERVAL_MS : 0;
-    if (node->now_ms < node->map_at_ms || node->peer_count == 0 ||
-        node_find_replica(node, SHARD_PLACEMENT_GROUP) != NULL)
+        node->place_at_ms = want_replicas(node) ? node->now_ms + NODE_PLACE_INTERVAL_MS : 0;
+    if (node->peer_count == 0 || node_find_replica(node, SHARD_PLACEMENT_GROUP) != NULL) {
+        node->map_at_ms = 0;
+        return;
+    }
+    if (node->now_ms < node->map_at_ms)
         return;
     node->map_at_ms = node->now_ms + NODE_MAP_INTERVAL_MS;
     ask_for_map(node);

@@ -14,6 +14,10 @@ static enum torc_status check_peer(struct shard_node *node, struct node_peer *pe
         node->counters.refused_foreign++;
         return TORC_FOREIGN;
     }
+    if (envelope->incarnation < peer->incarnation) {
+        node->counters.refused_repeated++;
+        return TORC_STALE;
+    }
     struct wire_window *window = on_dealer ? &peer->from_router : &peer->from_dealer;
     if (!wire_window_take(window, envelope->incarnation, envelope->number)) {
         node->counters.refused_repeated++;
@@ -90,9 +94,8 @@ static void receive_hello(struct shard_node *node, uint64_t route,
     const struct node_replica *replica =
         hello->group == 0 ? NULL : node_find_replica(node, hello->group);
     if (replica != NULL && replica->service != NULL) {
-        struct shard_machine_info info;
-        shard_machine_info(shard_service_machine(replica->service), &info);
-        welcome.clock = info.clock;
+        welcome.clock = shard_service_clock(replica->service, &node->clocks, node->now_ms);
+        shard_service_heard(replica->service, route, hello->sequence);
         welcome.credit = shard_service_credit(replica->service, route);
         welcome.leader_node = shard_service_leader_node(replica->service);
     }
@@ -140,7 +143,13 @@ static void receive_request(struct shard_node *node, uint64_t route,
 /* ---- Dispatch
  * ------------------------------------------------------------------------------------- */
 
-/* What only a peer may send. */
+/* What a peer sends of its own accord, or answers. */
+static bool is_from_peer(enum wire_type type)
+{
+    return type == WIRE_TYPE_CONSENSUS || type == WIRE_TYPE_WELCOME || type == WIRE_TYPE_MAP ||
+           type == WIRE_TYPE_RESULT;
+}
+
 static enum torc_status receive_from_peer(struct shard_node *node, struct node_peer *peer,
                                           const struct wire_envelope *envelope,
                                           const ProtobufCMessage *body)
@@ -163,12 +172,9 @@ static enum torc_status receive_from_peer(struct shard_node *node, struct node_p
 static enum torc_status dispatch(struct shard_node *node, struct node_peer *peer, uint64_t route,
                                  const struct wire_envelope *envelope, const ProtobufCMessage *body)
 {
-    switch (envelope->type) {
-    case WIRE_TYPE_CONSENSUS:
-    case WIRE_TYPE_WELCOME:
-    case WIRE_TYPE_MAP:
-    case WIRE_TYPE_RESULT:
+    if (is_from_peer(envelope->type))
         return receive_from_peer(node, peer, envelope, body);
+    switch (envelope->type) {
     case WIRE_TYPE_REQUEST:
         receive_request(node, route, (const Torc__Wire__Request *)body, envelope->payload);
         return TORC_OK;
@@ -187,12 +193,10 @@ static enum torc_status dispatch(struct shard_node *node, struct node_peer *peer
     case WIRE_TYPE_STATUS_REQUEST:
         node_handle_status(node, route, (const Torc__Wire__StatusRequest *)body);
         return TORC_OK;
-    case WIRE_TYPE_REPLY:
-    case WIRE_TYPE_STATUS:
-        break;
+    default:
+        node->counters.refused_malformed++;
+        return TORC_MALFORMED;
     }
-    node->counters.refused_malformed++;
-    return TORC_MALFORMED;
 }
 
 /* A tool that was given nothing but an address may look before it knows the cluster's id. */
@@ -216,6 +220,11 @@ enum torc_status shard_node_receive(struct shard_node *node, uint64_t route, boo
     if (!wire_envelope_is_for(envelope, node->config.id, node->config.incarnation)) {
         node->counters.refused_repeated++;
         return TORC_STALE;
+    }
+    /* What asks for an answer comes in along a route to answer on. */
+    if (on_dealer && !is_from_peer(envelope->type)) {
+        node->counters.refused_malformed++;
+        return TORC_MALFORMED;
     }
     struct node_peer *peer = envelope->node == 0 ? NULL : node_find_peer(node, envelope->node);
     if (peer != NULL) {

@@ -46,9 +46,10 @@ static const char *lost_replica(const struct shard_node *node, uint32_t at,
         return NULL;
     status->group = group->id;
     status->replica = here->id;
-    return here->used ? "it was built once and has no data here: it never votes again under this "
-                        "replica id; replace it"
-                      : "it is being built";
+    return here->used && here->used_by != node->config.incarnation
+               ? "it was built once and has no data here: it never votes again under this replica "
+                 "id; replace it"
+               : "it is being built";
 }
 
 struct status_message {

@@ -33,11 +33,12 @@ struct shard_placement {
     struct shard_state state; /* Its clock stands still. */
     bool leading;
     struct base_ballot ballot;
+    /* A change is here until its entry is applied, then its result there until it is taken: both
+     * together are bounded. */
     struct placement_pending pending[SHARD_PLACEMENT_PENDING_MAX]; /* Ascending by slot. */
     uint32_t pending_count;
-    /* Outcomes of entries applied and not yet written, then of those written. */
-    struct shard_placement_result results[2 * SHARD_PLACEMENT_PENDING_MAX];
-    uint32_t result_count, shown_count;
+    struct shard_placement_result results[SHARD_PLACEMENT_PENDING_MAX];
+    uint32_t result_count, shown_count; /* Shown: the first ones, whose batch is written. */
 };
 
 /* ---- Lifecycle
@@ -162,10 +163,14 @@ static enum torc_status mark_used(struct shard_map *map, const Torc__Wire__MarkU
         return TORC_FOREIGN;
     }
     if (replica->used) {
+        /* The life that marked it asks again: it missed the answer and has built nothing yet. */
+        if (replica->used_by != 0 && replica->used_by == change->incarnation)
+            return TORC_OK;
         *ret_text = "the replica was built before; it can only be replaced by one with a new id";
         return TORC_EXISTS;
     }
     replica->used = true;
+    replica->used_by = change->incarnation;
     map->version++;
     return TORC_OK;
 }
@@ -202,15 +207,11 @@ static void put_map(struct shard_placement *placement, struct store_batch *batch
 }
 
 static void add_result(struct shard_placement *placement, struct placement_pending pending,
-                       enum torc_status status, const char *text, uint32_t leader_node)
+                       enum torc_status status, const char *text)
 {
-    TORC_ASSERT(placement->result_count < 2 * SHARD_PLACEMENT_PENDING_MAX);
-    placement->results[placement->result_count++] =
-        (struct shard_placement_result){.route = pending.route,
-                                        .id = pending.id,
-                                        .status = status,
-                                        .text = text,
-                                        .leader_node = leader_node};
+    TORC_ASSERT(placement->result_count < SHARD_PLACEMENT_PENDING_MAX);
+    placement->results[placement->result_count++] = (struct shard_placement_result){
+        .route = pending.route, .id = pending.id, .status = status, .text = text};
 }
 
 /* The requester whose change stood in this slot hears what came of it. After a change of leader
@@ -221,9 +222,9 @@ static void settle(struct shard_placement *placement, uint64_t slot, uint64_t id
     uint32_t kept = 0;
     for (uint32_t i = 0; i < placement->pending_count; i++) {
         if (placement->pending[i].slot == slot && placement->pending[i].id == id)
-            add_result(placement, placement->pending[i], status, text, 0);
+            add_result(placement, placement->pending[i], status, text);
         else if (placement->pending[i].slot == slot)
-            add_result(placement, placement->pending[i], TORC_UNKNOWN, "ask again", 0);
+            add_result(placement, placement->pending[i], TORC_UNKNOWN, "ask again");
         else
             placement->pending[kept++] = placement->pending[i];
     }
@@ -285,18 +286,37 @@ const struct shard_state_type shard_placement_state = {
 /* ---- Requests
  * ------------------------------------------------------------------------------------- */
 
-static uint32_t leader_node(const struct shard_placement *placement)
+uint32_t shard_placement_leader_node(const struct shard_placement *placement)
 {
     struct consensus_info info;
     shard_group_info(placement->group, &info);
     return shard_group_node_of(placement->group, info.leader);
 }
 
+/* A result whose entry is applied and not yet written stays what it is, and is shown when it is. */
+void shard_placement_lead(struct shard_placement *placement)
+{
+    struct consensus_info info;
+    shard_group_info(placement->group, &info);
+    bool leads = info.role == CONSENSUS_LEADER;
+    bool lost =
+        placement->leading && (!leads || !base_ballot_equal(info.ballot, placement->ballot));
+    for (uint32_t i = 0; lost && i < placement->pending_count; i++)
+        add_result(placement, placement->pending[i], TORC_UNKNOWN,
+                   "leadership was lost; ask again");
+    if (lost) {
+        placement->pending_count = 0;
+        if (!shard_group_is_stalled(placement->group))
+            placement->shown_count = placement->result_count;
+    }
+    placement->leading = leads;
+    placement->ballot = info.ballot;
+}
+
 static enum torc_status propose(struct shard_placement *placement, struct base_bytes place,
                                 uint64_t now_ms)
 {
-    if (placement->pending_count == SHARD_PLACEMENT_PENDING_MAX ||
-        placement->result_count >= SHARD_PLACEMENT_PENDING_MAX)
+    if (placement->pending_count + placement->result_count == SHARD_PLACEMENT_PENDING_MAX)
         return TORC_BUSY;
     if (place.size > PLACEMENT_PLACE_SIZE_MAX)
         return TORC_TOO_LARGE;
@@ -310,40 +330,20 @@ static enum torc_status propose(struct shard_placement *placement, struct base_b
     return status == TORC_FULL ? TORC_BUSY : status;
 }
 
-void shard_placement_change(struct shard_placement *placement, uint64_t route, uint64_t id,
-                            struct base_bytes place, struct shard_turn *turn)
+enum torc_status shard_placement_change(struct shard_placement *placement, uint64_t route,
+                                        uint64_t id, struct base_bytes place, uint64_t now_ms)
 {
-    struct placement_pending pending = {.route = route, .id = id};
-    enum torc_status status = propose(placement, place, turn->now_ms);
-    if (status == TORC_OK) {
-        struct consensus_info info;
-        shard_group_info(placement->group, &info);
-        pending.slot = info.last;
-        placement->pending[placement->pending_count++] = pending;
-        return;
-    }
-    if (placement->result_count < 2 * SHARD_PLACEMENT_PENDING_MAX)
-        add_result(placement, pending, status, torc_status_text(status), leader_node(placement));
-    if (placement->shown_count + 1 == placement->result_count)
-        placement->shown_count = placement->result_count;
-}
-
-void shard_placement_lead(struct shard_placement *placement)
-{
+    shard_placement_lead(placement);
+    if (!placement->leading)
+        return TORC_NOT_LEADER;
+    enum torc_status status = propose(placement, place, now_ms);
+    if (status != TORC_OK)
+        return status;
     struct consensus_info info;
     shard_group_info(placement->group, &info);
-    bool leads = info.role == CONSENSUS_LEADER;
-    bool lost =
-        placement->leading && (!leads || !base_ballot_equal(info.ballot, placement->ballot));
-    for (uint32_t i = 0; lost && i < placement->pending_count; i++)
-        add_result(placement, placement->pending[i], TORC_UNKNOWN, "leadership was lost; ask again",
-                   leader_node(placement));
-    if (lost) {
-        placement->pending_count = 0;
-        placement->shown_count = placement->result_count;
-    }
-    placement->leading = leads;
-    placement->ballot = info.ballot;
+    placement->pending[placement->pending_count++] =
+        (struct placement_pending){.route = route, .id = id, .slot = info.last};
+    return TORC_OK;
 }
 
 bool shard_placement_next_result(struct shard_placement *placement,

@@ -18,7 +18,7 @@
 
 struct shard_placement; /* Opaque. */
 
-enum { SHARD_PLACEMENT_PENDING_MAX = 256 };
+enum { SHARD_PLACEMENT_PENDING_MAX = 256 }; /* Changes not yet answered. */
 
 /* Reads the map from kv (none yet: version 0). TORC_OK; TORC_DAMAGED. */
 enum torc_status shard_placement_new(struct store_kv *kv, struct base_pool *pool,
@@ -45,13 +45,16 @@ struct shard_placement_result { /* To one requester; text is static. */
     uint64_t route, id;
     enum torc_status status;
     const char *text;
-    uint32_t leader_node;
 };
 
-/* Has a change chosen (an encoded Place, at most 64 KiB). The result comes later, exactly once,
- * from shard_placement_next_result. */
-void shard_placement_change(struct shard_placement *placement, uint64_t route, uint64_t id,
-                            struct base_bytes place, struct shard_turn *turn);
+/* Has a change chosen (an encoded Place, at most 64 KiB). TORC_OK: the result comes later, exactly
+ * once, from shard_placement_next_result. TORC_NOT_LEADER, TORC_BUSY, TORC_TOO_LARGE: nothing was
+ * done and no result comes. */
+enum torc_status shard_placement_change(struct shard_placement *placement, uint64_t route,
+                                        uint64_t id, struct base_bytes place,
+                                        uint64_t now_ms) TORC_MUST_CHECK;
+/* Node believed to lead; 0: none known. */
+uint32_t shard_placement_leader_node(const struct shard_placement *placement);
 /* Gives up what is pending when leadership is gone. In every turn, before shard_group_turn. */
 void shard_placement_lead(struct shard_placement *placement);
 bool shard_placement_next_result(struct shard_placement *placement,

@@ -14,6 +14,7 @@ enum {
 /* The reads of one message, waiting for the consensus read that covers them. */
 struct service_reads {
     struct base_buffer *requests; /* NULL: the slot is free. */
+    size_t answered;              /* Bytes of those that have their answers. */
     uint64_t route;
     uint32_t generation; /* Tells uses of the slot apart: consensus echoes it in the read's id. */
     uint32_t next_free;
@@ -133,6 +134,12 @@ static uint64_t next_stamp(struct shard_service *service, const struct shard_clo
                             median_ms(service, clocks, now_ms), now_ms);
 }
 
+uint64_t shard_service_clock(struct shard_service *service, const struct shard_clocks *clocks,
+                             uint64_t now_ms)
+{
+    return service->leading ? next_stamp(service, clocks, now_ms) : machine_clock(service);
+}
+
 static void answer_status(struct shard_service *service, struct shard_turn *turn, uint64_t route,
                           enum wire_answer_status status, uint64_t number, uint64_t detail)
 {
@@ -152,7 +159,7 @@ static void show_answers(struct shard_service *service, struct shard_turn *turn,
     shard_outcomes_clear(service->answers);
 }
 
-static void note_sequence(struct shard_service *service, uint64_t route, uint64_t sequence)
+void shard_service_heard(struct shard_service *service, uint64_t route, uint64_t sequence)
 {
     for (uint32_t i = 0; i < service->route_count; i++) {
         if (service->routes[i].route == route) {
@@ -176,8 +183,10 @@ uint64_t shard_service_credit(const struct shard_service *service, uint64_t rout
     if (room > service->config.credit)
         room = service->config.credit;
     for (uint32_t i = 0; i < service->route_count; i++) {
-        if (service->routes[i].route == route)
-            return service->routes[i].sequence + room;
+        if (service->routes[i].route != route)
+            continue;
+        uint64_t sequence = service->routes[i].sequence;
+        return sequence > UINT64_MAX - room ? UINT64_MAX : sequence + room;
     }
     return room;
 }
@@ -192,20 +201,18 @@ uint32_t shard_service_leader_node(const struct shard_service *service)
 /* ---- Writes
  * --------------------------------------------------------------------------------------- */
 
-/* One entry of all the writes of a message. TORC_FULL: no room in the pool or the window. */
-static enum torc_status propose_writes(struct shard_service *service, size_t count, uint64_t stamp,
-                                       struct shard_turn *turn)
+/* One entry of `count` writes. TORC_FULL: no room in the pool or the window. */
+static enum torc_status propose_entry(struct shard_service *service,
+                                      const struct base_bytes *writes, size_t count, size_t size,
+                                      uint64_t stamp, struct shard_turn *turn)
 {
-    size_t size = WIRE_ENTRY_HEADER_SIZE;
-    for (size_t i = 0; i < count; i++)
-        size += service->writes[i].size;
     struct base_buffer *entry = base_buffer_new(service->pool, size);
     if (entry == NULL)
         return TORC_FULL;
     size_t at = wire_entry_begin(entry->data, size, stamp, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
-        memcpy(entry->data + at, service->writes[i].data, service->writes[i].size);
-        at += service->writes[i].size;
+        memcpy(entry->data + at, writes[i].data, writes[i].size);
+        at += writes[i].size;
     }
     TORC_ASSERT(at == size);
     enum torc_status status = shard_group_propose(service->group, entry, turn->now_ms);
@@ -214,8 +221,8 @@ static enum torc_status propose_writes(struct shard_service *service, size_t cou
 }
 
 /* The writes were not proposed: nothing happened, and the answer says so. */
-static void refuse_writes(struct shard_service *service, size_t count, enum torc_status why,
-                          struct shard_turn *turn)
+static void refuse_writes(struct shard_service *service, const struct base_bytes *writes,
+                          size_t count, enum torc_status why, struct shard_turn *turn)
 {
     enum wire_answer_status status = why == TORC_FULL ? WIRE_BUSY : WIRE_NOT_LEADER;
     uint64_t detail = why == TORC_FULL ? 0 : shard_service_leader_node(service);
@@ -223,11 +230,29 @@ static void refuse_writes(struct shard_service *service, size_t count, enum torc
         struct wire_request request;
         uint64_t route;
         enum torc_status read =
-            wire_request_read(service->writes[i], &service->config.machine.limits, &request);
+            wire_request_read(writes[i], &service->config.machine.limits, &request);
         TORC_ASSERT(read == TORC_OK);
         if (shard_pending_take(service->pending, request.client, request.number, &route))
             answer_status(service, turn, route, status, request.number, detail);
     }
+}
+
+/* The writes of a message: one entry, or as few as hold them. */
+static void propose_writes(struct shard_service *service, size_t count, uint64_t stamp,
+                           struct shard_turn *turn)
+{
+    enum torc_status status = TORC_OK;
+    size_t first = 0;
+    while (first < count && status == TORC_OK) {
+        size_t size = WIRE_ENTRY_HEADER_SIZE + service->writes[first].size, end = first + 1;
+        while (end < count && size + service->writes[end].size <= service->config.entry_bytes_max)
+            size += service->writes[end++].size;
+        status = propose_entry(service, &service->writes[first], end - first, size, stamp, turn);
+        if (status == TORC_OK)
+            first = end;
+    }
+    if (status != TORC_OK)
+        refuse_writes(service, &service->writes[first], count - first, status, turn);
 }
 
 /* Takes one request that writes; true: it goes into the message's entry. */
@@ -236,6 +261,10 @@ static bool admit_write(struct shard_service *service, const struct wire_request
 {
     if (shard_pending_redirect(service->pending, request->client, request->number, route))
         return false;
+    if (WIRE_ENTRY_HEADER_SIZE + request->encoded.size > service->config.entry_bytes_max) {
+        answer_status(service, turn, route, WIRE_REFUSED, request->number, TORC_TOO_LARGE);
+        return false;
+    }
     enum torc_status status =
         shard_machine_admit(service->machine, request, stamp, service->answers);
     if (status == TORC_EXISTS) {
@@ -265,19 +294,29 @@ static uint64_t read_id(const struct shard_service *service, uint32_t slot)
 static void free_reads(struct shard_service *service, uint32_t slot)
 {
     struct service_reads *reads = &service->reads[slot];
-    TORC_ASSERT(!reads->again);
+    if (reads->again)
+        service->reads_again--;
+    reads->again = false;
     base_buffer_unref(reads->requests);
     reads->requests = NULL;
+    reads->answered = 0;
     reads->generation++;
     reads->next_free = service->reads_free;
     service->reads_free = slot;
 }
 
-/* Answers every read of a message with one status, and forgets them. */
+/* The reads of a message that have no answer yet. */
+static struct base_bytes unanswered(const struct service_reads *reads)
+{
+    struct base_bytes all = base_buffer_bytes(reads->requests);
+    return base_bytes_of(all.data + reads->answered, all.size - reads->answered);
+}
+
+/* Answers the other reads of a message with one status, and forgets them. */
 static void refuse_reads(struct shard_service *service, uint32_t slot,
                          enum wire_answer_status status, uint64_t detail, struct shard_turn *turn)
 {
-    struct base_bytes rest = base_buffer_bytes(service->reads[slot].requests);
+    struct base_bytes rest = unanswered(&service->reads[slot]);
     while (rest.size > 0) {
         struct wire_request request;
         enum torc_status read = wire_request_read(rest, &service->config.machine.limits, &request);
@@ -334,11 +373,16 @@ static void read_again(struct shard_service *service, uint32_t slot)
     service->reads_again++;
 }
 
-/* Evaluates all reads of a message on the state as it is now, or none of them. */
+/* Evaluates the reads of a message on the state as it is now; from one that meets an expired key,
+ * or past what a turn may answer, they begin again. */
 static void evaluate_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn)
 {
-    struct base_bytes rest = base_buffer_bytes(service->reads[slot].requests);
-    while (rest.size > 0) {
+    struct service_reads *reads = &service->reads[slot];
+    for (struct base_bytes rest; (rest = unanswered(reads)).size > 0;) {
+        if (shard_replies_are_full(&turn->replies)) {
+            read_again(service, slot);
+            return;
+        }
         struct wire_request request;
         enum torc_status status =
             wire_request_read(rest, &service->config.machine.limits, &request);
@@ -347,17 +391,16 @@ static void evaluate_reads(struct shard_service *service, uint32_t slot, struct 
             shard_machine_read(service->machine, &request, service->stamp.last, service->answers);
         if (status != TORC_OK) {
             shard_outcomes_clear(service->answers);
-            if (status == TORC_STALE) {
-                service->tick_wanted = true;
+            service->tick_wanted |= status == TORC_STALE;
+            if (status == TORC_STALE)
                 read_again(service, slot);
-            } else {
+            else
                 refuse_reads(service, slot, WIRE_REFUSED, (uint64_t)status, turn);
-            }
             return;
         }
-        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+        show_answers(service, turn, reads->route);
+        reads->answered += request.encoded.size;
     }
-    show_answers(service, turn, service->reads[slot].route);
     free_reads(service, slot);
 }
 
@@ -376,17 +419,52 @@ static void on_read(void *state, const struct consensus_read *read, struct shard
         evaluate_reads(service, slot, turn);
 }
 
+/* ---- Leadership
+ * ----------------------------------------------------------------------------------- */
+
+static void stop_leading(struct shard_service *service, struct shard_turn *turn)
+{
+    uint64_t number, route;
+    while (shard_pending_take_oldest(service->pending, &number, &route))
+        answer_status(service, turn, route, WIRE_NO_ANSWER, number, 0);
+    for (uint32_t i = 0; i < service->config.read_batches_max; i++) {
+        if (service->reads[i].requests != NULL)
+            refuse_reads(service, i, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
+    }
+    TORC_ASSERT(service->reads_again == 0);
+    service->tick_wanted = false;
+    service->leading = false;
+}
+
+/* Notices that leadership came or went, and gives up what is pending when it went. */
+static bool follow_leadership(struct shard_service *service, const struct consensus_info *info,
+                              struct shard_turn *turn)
+{
+    bool leads = info->role == CONSENSUS_LEADER;
+    if (service->leading && (!leads || !base_ballot_equal(info->ballot, service->ballot)))
+        stop_leading(service, turn);
+    if (leads && !service->leading) {
+        service->leading = true;
+        service->ballot = info->ballot;
+        service->own_slot = 0;
+        service->stamp = (struct shard_stamp){0};
+    }
+    return leads;
+}
+
 /* ---- Requests
  * ------------------------------------------------------------------------------------- */
 
-/* The number of a request that could not be read, if its head is there: so that it gets an answer.
- */
-static void refuse_unreadable(struct shard_service *service, struct base_bytes rest, uint64_t route,
-                              enum torc_status why, struct shard_turn *turn)
+/* A request that could not be read is answered if its head is there. Returns its size if those
+ * behind it can be read nevertheless, else 0. */
+static size_t refuse_unreadable(struct shard_service *service, struct base_bytes rest,
+                                uint64_t route, enum torc_status why, struct shard_turn *turn)
 {
-    if (rest.size >= WIRE_REQUEST_HEADER_SIZE)
-        answer_status(service, turn, route, WIRE_REFUSED, base_get_le64(rest.data + 24),
-                      (uint64_t)why);
+    if (rest.size < WIRE_REQUEST_HEADER_SIZE)
+        return 0;
+    answer_status(service, turn, route, WIRE_REFUSED, base_get_le64(rest.data + 24), (uint64_t)why);
+    uint32_t size = base_get_le32(rest.data + 4);
+    return why == TORC_TOO_LARGE && size <= rest.size ? size : 0;
 }
 
 static void sort_request(struct shard_service *service, const struct wire_request *request,
@@ -406,42 +484,49 @@ static void sort_request(struct shard_service *service, const struct wire_reques
     }
 }
 
-void shard_service_request(struct shard_service *service, const struct shard_request_batch *batch,
-                           const struct shard_clocks *clocks, struct shard_turn *turn)
+/* The requests of a message, sorted: read_requests and writes, those to be refused answered. */
+static void sort_requests(struct shard_service *service, const struct shard_request_batch *batch,
+                          bool leads, uint64_t stamp, size_t *ret_writes, size_t *ret_reads,
+                          struct shard_turn *turn)
 {
-    if (batch->request_count > 0)
-        note_sequence(service, batch->route, batch->sequence + batch->request_count - 1);
-    struct consensus_info info;
-    shard_group_info(service->group, &info);
-    struct shard_machine_info machine;
-    shard_machine_info(service->machine, &machine);
-    bool leads = info.role == CONSENSUS_LEADER && machine.genesis &&
-                 shard_group_trouble(service->group) == TORC_OK;
-    uint64_t stamp = leads ? next_stamp(service, clocks, turn->now_ms) : 0;
     struct base_bytes rest = batch->requests;
-    size_t write_count = 0, read_count = 0;
     for (uint32_t i = 0; i < batch->request_count; i++) {
         struct wire_request request;
         enum torc_status status =
             wire_request_read(rest, &service->config.machine.limits, &request);
-        if (status != TORC_OK) {
-            refuse_unreadable(service, rest, batch->route, status, turn);
-            break;
-        }
-        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+        size_t size = status == TORC_OK
+                          ? request.encoded.size
+                          : refuse_unreadable(service, rest, batch->route, status, turn);
+        if (size == 0)
+            return;
+        rest = base_bytes_of(rest.data + size, rest.size - size);
+        if (status != TORC_OK)
+            continue;
         if (leads)
-            sort_request(service, &request, batch, stamp, &write_count, &read_count, turn);
+            sort_request(service, &request, batch, stamp, ret_writes, ret_reads, turn);
         else
             answer_status(service, turn, batch->route, WIRE_NOT_LEADER, request.number,
                           shard_service_leader_node(service));
     }
+}
+
+void shard_service_request(struct shard_service *service, const struct shard_request_batch *batch,
+                           const struct shard_clocks *clocks, struct shard_turn *turn)
+{
+    if (batch->request_count > 0 && batch->sequence <= UINT64_MAX - batch->request_count)
+        shard_service_heard(service, batch->route, batch->sequence + batch->request_count - 1);
+    struct consensus_info info;
+    shard_group_info(service->group, &info);
+    struct shard_machine_info machine;
+    shard_machine_info(service->machine, &machine);
+    bool leads = follow_leadership(service, &info, turn) && machine.genesis;
+    uint64_t stamp = leads ? next_stamp(service, clocks, turn->now_ms) : 0;
+    size_t write_count = 0, read_count = 0;
+    sort_requests(service, batch, leads, stamp, &write_count, &read_count, turn);
     if (read_count > 0)
         take_reads(service, read_count, batch->route, turn);
-    if (write_count > 0) {
-        enum torc_status status = propose_writes(service, write_count, stamp, turn);
-        if (status != TORC_OK)
-            refuse_writes(service, write_count, status, turn);
-    }
+    if (write_count > 0)
+        propose_writes(service, write_count, stamp, turn);
 }
 
 /* ---- The state of the group
@@ -472,24 +557,8 @@ static void on_applied(void *state, struct shard_turn *turn)
 const struct shard_state_type shard_service_state = {
     .apply = on_apply, .applied = on_applied, .read = on_read};
 
-/* ---- Leading
- * -------------------------------------------------------------------------------------- */
-
-static void stop_leading(struct shard_service *service, struct shard_turn *turn)
-{
-    uint64_t number, route;
-    while (shard_pending_take_oldest(service->pending, &number, &route))
-        answer_status(service, turn, route, WIRE_NO_ANSWER, number, 0);
-    for (uint32_t i = 0; i < service->config.read_batches_max && service->reads_again > 0; i++) {
-        if (service->reads[i].requests == NULL || !service->reads[i].again)
-            continue;
-        service->reads[i].again = false;
-        service->reads_again--;
-        refuse_reads(service, i, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
-    }
-    service->tick_wanted = false;
-    service->leading = false;
-}
+/* ---- What the leader does by itself
+ * ------------------------------------------------------------------ */
 
 /* Has an entry with one request of the leader's own chosen. False: not now. */
 static bool propose_own(struct shard_service *service, const uint8_t *request, size_t size,
@@ -575,8 +644,7 @@ static void begin_reads_again(struct shard_service *service, struct shard_turn *
 {
     struct shard_machine_info machine;
     shard_machine_info(service->machine, &machine);
-    if (service->tick_wanted || machine.applied < service->own_slot ||
-        shard_group_is_stalled(service->group))
+    if (service->tick_wanted || machine.applied < service->own_slot)
         return;
     for (uint32_t i = 0; i < service->config.read_batches_max && service->reads_again > 0; i++) {
         if (service->reads[i].requests == NULL || !service->reads[i].again)
@@ -592,18 +660,9 @@ void shard_service_lead(struct shard_service *service, const struct shard_clocks
 {
     struct consensus_info info;
     shard_group_info(service->group, &info);
-    bool leads = info.role == CONSENSUS_LEADER && shard_group_trouble(service->group) == TORC_OK;
-    if (service->leading && (!leads || !base_ballot_equal(info.ballot, service->ballot)))
-        stop_leading(service, turn);
-    if (!leads)
-        return;
-    if (!service->leading) {
-        service->leading = true;
-        service->ballot = info.ballot;
-        service->own_slot = 0;
-        service->stamp = (struct shard_stamp){0};
-    }
-    if (!info.serving || info.transferring)
+    /* While what is applied is not written there is no one state to make entries from. */
+    if (!follow_leadership(service, &info, turn) || !info.serving || info.transferring ||
+        shard_group_is_stalled(service->group))
         return;
     propose_own_work(service, clocks, turn);
     if (service->reads_again > 0)
@@ -623,7 +682,8 @@ uint64_t shard_service_wake_at(const struct shard_service *service,
 {
     struct shard_machine_info machine;
     shard_machine_info(service->machine, &machine);
-    if (!service->leading || machine.next_expiry_ms == 0 || machine.applied < service->own_slot)
+    if (!service->leading || machine.next_expiry_ms == 0 || machine.applied < service->own_slot ||
+        shard_group_is_stalled(service->group))
         return UINT64_MAX;
     uint64_t clock_ms = median_ms(service, clocks, now_ms);
     return machine.next_expiry_ms <= clock_ms ? now_ms + 1

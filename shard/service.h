@@ -31,6 +31,7 @@ struct shard_service_config {
     uint32_t credit; /* Requests of one requester in flight. */
     uint32_t pending_max;
     uint32_t read_batches_max; /* Messages with reads that wait at once. */
+    size_t entry_bytes_max;    /* Of one entry: what a record of the log and a message can hold. */
 };
 
 /* Opens the machine over kv. `birth` gives the genesis; it, kv, pool and allocator are borrowed for
@@ -53,7 +54,8 @@ struct shard_request_batch { /* One REQUEST message. */
 };
 
 /* Every request of the batch is answered, now or later, exactly once: with its outcome, a refusal,
- * a hint, or WIRE_NO_ANSWER. Bytes that are no requests end the batch. */
+ * a hint, or WIRE_NO_ANSWER. Bytes that are no requests end the batch. A request that is sent again
+ * while it is under way is answered once, where it came from last. */
 void shard_service_request(struct shard_service *service, const struct shard_request_batch *batch,
                            const struct shard_clocks *clocks, struct shard_turn *turn);
 
@@ -64,11 +66,17 @@ void shard_service_lead(struct shard_service *service, const struct shard_clocks
 /* Whether shard_service_lead would do something more now. */
 bool shard_service_has_work(const struct shard_service *service);
 
+/* The requester has used sequences up to here: what of it did not arrive is lost. */
+void shard_service_heard(struct shard_service *service, uint64_t route, uint64_t sequence);
 /* The highest request sequence that this requester may send (total, so a lost one does no harm). */
 uint64_t shard_service_credit(const struct shard_service *service, uint64_t route);
 /* When it wants its next turn for expiry; UINT64_MAX: not. On the monotonic clock. */
 uint64_t shard_service_wake_at(const struct shard_service *service,
                                const struct shard_clocks *clocks, uint64_t now_ms);
+/* The clock that an entry would get now if this node leads the group: what requesters count their
+ * last times from (the group's own stands still while nothing is written); else the group's. */
+uint64_t shard_service_clock(struct shard_service *service, const struct shard_clocks *clocks,
+                             uint64_t now_ms);
 const struct shard_machine *shard_service_machine(const struct shard_service *service);
 uint64_t shard_service_flushed(struct shard_service *service);
 /* Node believed to lead; 0: none known. */

@@ -48,16 +48,19 @@ void shard_log_batch_free(struct shard_log_batch *batch, const struct base_alloc
     batch->parts = NULL;
 }
 
-/* The message to this requester from this group, begun if need be. The newest are looked at first:
- * answers come in runs. */
+/* The message to this requester from this group with room for the answer, begun if need be. The
+ * newest are looked at first: answers come in runs. */
 static struct shard_reply *reply_of(struct shard_replies *replies,
                                     const struct base_allocator *allocator, uint64_t route,
-                                    uint32_t group)
+                                    uint32_t group, size_t size)
 {
     for (size_t i = replies->count; i > 0; i--) {
         struct shard_reply *reply = &replies->list[i - 1];
-        if (reply->route == route && reply->group == group)
+        if (reply->route != route || reply->group != group)
+            continue;
+        if (reply->answers_size + size <= SHARD_REPLY_BYTES_MAX)
             return reply;
+        break;
     }
     replies->list = base_array_reserve(allocator, replies->list, &replies->capacity,
                                        replies->count + 1, sizeof(*replies->list));
@@ -75,11 +78,12 @@ void shard_replies_add(struct shard_replies *replies, const struct base_allocato
                        uint64_t route, uint32_t group, struct base_bytes answer)
 {
     TORC_ASSERT(answer.size >= WIRE_ANSWER_HEADER_SIZE);
-    struct shard_reply *reply = reply_of(replies, allocator, route, group);
+    struct shard_reply *reply = reply_of(replies, allocator, route, group, answer.size);
     reply->answers = base_array_reserve(allocator, reply->answers, &reply->answers_capacity,
                                         reply->answers_size + answer.size, 1);
     memcpy(reply->answers + reply->answers_size, answer.data, answer.size);
     reply->answers_size += answer.size;
+    replies->bytes += answer.size;
     reply->answer_count++;
 }
 
@@ -93,13 +97,24 @@ void shard_replies_add_status(struct shard_replies *replies, const struct base_a
     shard_replies_add(replies, allocator, route, group, base_bytes_of(answer, size));
 }
 
-void shard_replies_clear(struct shard_replies *replies)
+bool shard_replies_are_full(const struct shard_replies *replies)
+{
+    return replies->bytes >= SHARD_REPLIES_BYTES_MAX;
+}
+
+void shard_replies_clear(struct shard_replies *replies, const struct base_allocator *allocator)
 {
     for (size_t i = 0; i < replies->count; i++) {
-        replies->list[i].answer_count = 0;
-        replies->list[i].answers_size = 0;
+        struct shard_reply *reply = &replies->list[i];
+        reply->answer_count = 0;
+        reply->answers_size = 0;
+        if (reply->answers_capacity <= SHARD_REPLY_KEPT_MAX)
+            continue;
+        base_array_free(allocator, reply->answers, &reply->answers_capacity, 1);
+        reply->answers = NULL;
     }
     replies->count = 0;
+    replies->bytes = 0;
 }
 
 void shard_replies_free(struct shard_replies *replies, const struct base_allocator *allocator)

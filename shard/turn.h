@@ -47,6 +47,12 @@ void shard_log_batch_free(struct shard_log_batch *batch, const struct base_alloc
 /* ---- Answers
  * ------------------------------------------------------------------------------------- */
 
+enum {
+    SHARD_REPLY_BYTES_MAX = 1 << 20,    /* Of one message, unless a single answer is larger. */
+    SHARD_REPLIES_BYTES_MAX = 16 << 20, /* Of a turn; past it reads wait for the next. */
+    SHARD_REPLY_KEPT_MAX = 64 << 10,    /* Memory kept for the next turn, per message. */
+};
+
 struct shard_reply { /* Answers to one requester from one group; one message. */
     uint64_t route;
     uint32_t group;
@@ -58,6 +64,7 @@ struct shard_reply { /* Answers to one requester from one group; one message. */
 struct shard_replies {
     struct shard_reply *list;
     size_t count, used_capacity, capacity; /* used_capacity: items whose memory can be reused. */
+    size_t bytes;                          /* Of all answers. */
 };
 
 /* Appends an encoded answer to the requester's message. */
@@ -67,7 +74,9 @@ void shard_replies_add(struct shard_replies *replies, const struct base_allocato
 void shard_replies_add_status(struct shard_replies *replies, const struct base_allocator *allocator,
                               uint64_t route, uint32_t group, enum wire_answer_status status,
                               uint64_t number, uint64_t clock, uint64_t detail);
-void shard_replies_clear(struct shard_replies *replies);
+/* Whether the turn's answers have reached SHARD_REPLIES_BYTES_MAX. */
+bool shard_replies_are_full(const struct shard_replies *replies);
+void shard_replies_clear(struct shard_replies *replies, const struct base_allocator *allocator);
 void shard_replies_free(struct shard_replies *replies, const struct base_allocator *allocator);
 
 /* ---- The turn

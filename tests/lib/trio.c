@@ -27,8 +27,14 @@ struct trio_host {
     struct trio_record *disk;
     size_t disk_count, disk_capacity;
     uint64_t batch;
+    size_t saved_count;
+    uint64_t saved_batch;
     bool isolated;
+    const char *fatal;
+    uint32_t eager; /* Turns one after the other that asked for the next at once. */
 };
+
+enum { TRIO_LOADS_MAX = 16, TRIO_EAGER_MAX = 50 };
 
 struct trio_message {
     uint32_t from, to; /* Node ids; 0: the client. */
@@ -51,6 +57,11 @@ struct trio {
     uint64_t client_number, sequence;
     struct trio_answer answer;
     uint64_t answers;
+    struct trio_result result;
+    Torc__Wire__StatusReply *status;
+    Torc__Wire__Welcome *welcome;
+    enum wire_type lost;
+    uint64_t loads;
     struct wire_arena *arena;
 };
 
@@ -64,7 +75,7 @@ static struct shard_timing timing(void)
                                  .clock_drift_per_mille = 50,
                                  .window_entries_max = 256,
                                  .window_bytes_max = 4 << 20,
-                                 .cache_bytes_max = 1 << 20,
+                                 .cache_bytes_max = 4096,
                                  .message_bytes_max = 1 << 20,
                                  .reads_max = 256};
 }
@@ -91,6 +102,69 @@ static void disk_write(struct trio *trio, struct trio_host *host, struct shard_l
 /* ---- Life
  * ----------------------------------------------------------------------------------------- */
 
+static void disk_cut(struct trio *trio, struct trio_host *host, size_t count)
+{
+    TORC_ASSERT(host->node == NULL);
+    while (host->disk_count > count) {
+        struct trio_record *last = &host->disk[--host->disk_count];
+        base_free(trio->allocator, last->payload, last->record.payload.size);
+    }
+}
+
+void trio_disk_save(struct trio *trio, uint32_t id)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    host->saved_count = host->disk_count;
+    host->saved_batch = host->batch;
+}
+
+void trio_disk_restore(struct trio *trio, uint32_t id)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    disk_cut(trio, host, host->saved_count);
+    host->batch = host->saved_batch;
+}
+
+void trio_disk_empty(struct trio *trio, uint32_t id)
+{
+    disk_cut(trio, &trio->hosts[id - 1], 0);
+}
+
+void trio_storage_change(struct trio *trio, uint32_t id)
+{
+    TORC_ASSERT(trio->hosts[id - 1].node == NULL);
+    trio->hosts[id - 1].storage.bytes[0] ^= 0x80;
+}
+
+/* The newest record of each slot, from the first wanted without a hole. */
+static void disk_load(struct trio *trio, struct trio_host *host, const struct shard_load *load)
+{
+    struct consensus_entry entries[64];
+    uint32_t count = 0;
+    for (uint64_t slot = load->first; slot <= load->last && count < 64; slot++) {
+        const struct store_record *found = NULL;
+        for (size_t i = 0; i < host->disk_count; i++) {
+            const struct store_record *record = &host->disk[i].record;
+            bool entry = record->kind == STORE_RECORD_ENTRY || record->kind == STORE_RECORD_LEARNED;
+            if (entry && record->group == load->group && record->slot == slot)
+                found = record;
+        }
+        if (found == NULL)
+            break;
+        entries[count] = (struct consensus_entry){.slot = slot,
+                                                  .ballot = found->ballot,
+                                                  .origin = found->origin,
+                                                  .kind = (enum consensus_entry_kind)found->tag};
+        if (entries[count].kind == CONSENSUS_VALUE)
+            entries[count].value = base_buffer_copy(&host->pool, found->payload);
+        count++;
+    }
+    trio->loads += count > 0;
+    shard_node_loaded(host->node, load->group, entries, count, trio->now_ms);
+    for (uint32_t i = 0; i < count; i++)
+        base_buffer_unref(entries[i].value);
+}
+
 void trio_start(struct trio *trio, uint32_t id)
 {
     struct trio_host *host = &trio->hosts[id - 1];
@@ -112,6 +186,7 @@ void trio_start(struct trio *trio, uint32_t id)
                                        .credit = 128,
                                        .pending_max = 256,
                                        .read_batches_max = 64,
+                                       .entry_bytes_max = 1 << 20,
                                        .log_size_max = 1 << 30,
                                        .flush_bytes = 1 << 20,
                                        .greeting_timeout_ms = 500,
@@ -167,6 +242,8 @@ void trio_free(struct trio *trio)
     for (size_t i = 0; i < trio->queue_count; i++)
         base_free(trio->allocator, trio->queue[i].bytes, trio->queue[i].size);
     base_array_free(trio->allocator, trio->queue, &trio->queue_capacity, sizeof(*trio->queue));
+    torc__wire__status_reply__free_unpacked(trio->status, NULL);
+    torc__wire__welcome__free_unpacked(trio->welcome, NULL);
     shard_map_fini(&trio->map);
     wire_arena_free(trio->arena);
     counting_fini(&trio->counting);
@@ -186,10 +263,19 @@ static void post(struct trio *trio, struct trio_message message, struct base_byt
     trio->queue[trio->queue_count++] = message;
 }
 
-static void client_receive(struct trio *trio, const struct wire_envelope *envelope)
+static void client_result(struct trio *trio, const struct wire_envelope *envelope)
 {
-    if (envelope->type != WIRE_TYPE_REPLY)
-        return;
+    const ProtobufCMessage *body;
+    TORC_ASSERT(wire_body_read(trio->arena, envelope, &body) == TORC_OK);
+    const Torc__Wire__Result *result = (const Torc__Wire__Result *)body;
+    trio->result = (struct trio_result){.count = trio->result.count + 1,
+                                        .id = result->id,
+                                        .status = (enum torc_status)result->status,
+                                        .leader_node = result->leader_node};
+}
+
+static void client_reply(struct trio *trio, const struct wire_envelope *envelope)
+{
     const ProtobufCMessage *body;
     TORC_ASSERT(wire_body_read(trio->arena, envelope, &body) == TORC_OK);
     const Torc__Wire__Reply *reply = (const Torc__Wire__Reply *)body;
@@ -221,11 +307,29 @@ static void client_receive(struct trio *trio, const struct wire_envelope *envelo
     }
 }
 
+static void client_receive(struct trio *trio, const struct wire_envelope *envelope)
+{
+    struct base_bytes body = envelope->body;
+    if (envelope->type == WIRE_TYPE_REPLY) {
+        client_reply(trio, envelope);
+    } else if (envelope->type == WIRE_TYPE_RESULT) {
+        client_result(trio, envelope);
+    } else if (envelope->type == WIRE_TYPE_STATUS) {
+        torc__wire__status_reply__free_unpacked(trio->status, NULL);
+        trio->status = torc__wire__status_reply__unpack(NULL, body.size, body.data);
+    } else if (envelope->type == WIRE_TYPE_WELCOME) {
+        torc__wire__welcome__free_unpacked(trio->welcome, NULL);
+        trio->welcome = torc__wire__welcome__unpack(NULL, body.size, body.data);
+    }
+}
+
 static void deliver(struct trio *trio, const struct trio_message *message)
 {
     struct wire_envelope envelope;
     TORC_ASSERT(wire_envelope_read(base_bytes_of(message->bytes, message->size), &envelope) ==
                 TORC_OK);
+    if (envelope.type == trio->lost && message->from != 0 && message->to != 0)
+        return;
     if (message->to == 0) {
         client_receive(trio, &envelope);
         return;
@@ -246,7 +350,11 @@ static void turn(struct trio *trio, uint32_t id)
         return;
     struct shard_node_ready ready;
     shard_node_turn(host->node, trio->now_ms, trio->now_ms + TRIO_WALL_OFFSET_MS, &ready);
-    TORC_ASSERT(ready.fatal == NULL);
+    if (ready.fatal != NULL) {
+        host->fatal = ready.fatal;
+        trio_kill(trio, id);
+        return;
+    }
     for (size_t i = 0; i < ready.send_count; i++) {
         const struct shard_send *send = &ready.sends[i];
         bool back = send->node == 0;
@@ -255,11 +363,20 @@ static void turn(struct trio *trio, uint32_t id)
         post(trio, (struct trio_message){.from = id, .to = to, .route = id, .on_dealer = back},
              send->message);
     }
-    TORC_ASSERT(ready.load_count == 0);
+    /* A node that never sleeps has forgotten to take a time forward. */
+    host->eager = ready.wake_at_ms <= trio->now_ms ? host->eager + 1 : 0;
+    TORC_ASSERT(host->eager < TRIO_EAGER_MAX);
+    struct shard_load loads[TRIO_LOADS_MAX];
+    size_t load_count = ready.load_count;
+    TORC_ASSERT(load_count <= TRIO_LOADS_MAX);
+    for (size_t i = 0; i < load_count; i++)
+        loads[i] = ready.loads[i];
     if (ready.log != NULL) {
         disk_write(trio, host, ready.log);
         shard_node_stored(host->node, ready.log, host->batch, trio->now_ms);
     }
+    for (size_t i = 0; i < load_count; i++)
+        disk_load(trio, host, &loads[i]);
     shard_node_check(host->node);
 }
 
@@ -275,7 +392,8 @@ void trio_run(struct trio *trio, uint64_t ms)
         for (size_t i = 0; i < count; i++)
             base_free(trio->allocator, trio->queue[i].bytes, trio->queue[i].size);
         trio->queue_count -= count;
-        memmove(trio->queue, trio->queue + count, trio->queue_count * sizeof(*trio->queue));
+        if (trio->queue_count > 0)
+            memmove(trio->queue, trio->queue + count, trio->queue_count * sizeof(*trio->queue));
     }
 }
 
@@ -306,7 +424,57 @@ static void client_send(struct trio *trio, uint32_t to, enum wire_type type,
          base_bytes_of(message, wire_envelope_size(&envelope)));
 }
 
-void trio_init(struct trio *trio)
+void trio_send(struct trio *trio, uint32_t node, enum wire_type type, const ProtobufCMessage *body)
+{
+    client_send(trio, node, type, body, base_bytes_of(NULL, 0));
+}
+
+enum torc_status trio_receive(struct trio *trio, uint32_t node, bool on_dealer,
+                              struct wire_envelope envelope)
+{
+    static const struct wire_id none;
+    if (memcmp(&envelope.cluster, &none, sizeof(none)) == 0)
+        envelope.cluster = trio->cluster;
+    if (envelope.number == 0)
+        envelope.number = ++trio->client_number;
+    return shard_node_receive(trio->hosts[node - 1].node, on_dealer ? 0 : TRIO_CLIENT_ROUTE,
+                              on_dealer, &envelope, trio->now_ms);
+}
+
+const struct trio_result *trio_result(const struct trio *trio)
+{
+    return &trio->result;
+}
+
+const Torc__Wire__StatusReply *trio_status(struct trio *trio, uint32_t node)
+{
+    torc__wire__status_reply__free_unpacked(trio->status, NULL);
+    trio->status = NULL;
+    Torc__Wire__StatusRequest request = TORC__WIRE__STATUS_REQUEST__INIT;
+    request.id = ++trio->client_number;
+    trio_send(trio, node, WIRE_TYPE_STATUS_REQUEST, &request.base);
+    trio_run(trio, 5);
+    TORC_ASSERT(trio->status == NULL || trio->status->id == request.id);
+    return trio->status;
+}
+
+const Torc__Wire__Welcome *trio_hello(struct trio *trio, uint32_t node,
+                                      const Torc__Wire__Hello *hello)
+{
+    torc__wire__welcome__free_unpacked(trio->welcome, NULL);
+    trio->welcome = NULL;
+    trio_send(trio, node, WIRE_TYPE_HELLO, &hello->base);
+    trio_run(trio, 5);
+    return trio->welcome;
+}
+
+void trio_lose(struct trio *trio, enum wire_type type)
+{
+    trio->lost = type;
+}
+
+/* Once: the nodes, one replica of every group on each, vnodes dealt out. */
+static void make_map(struct trio *trio)
 {
     struct shard_map *map = &trio->map;
     shard_map_reserve(map, TRIO_NODES, trio->group_count + 1, TRIO_VNODE_BITS);
@@ -335,6 +503,10 @@ void trio_init(struct trio *trio)
         map->epochs[vnode] = 1;
     }
     TORC_ASSERT(shard_map_flaw(map) == NULL);
+}
+
+static void send_map(struct trio *trio, const struct shard_map *map)
+{
     struct base_bytes encoded;
     shard_codec_map_encode(map, trio->allocator, &encoded);
     Torc__Wire__Map *message = torc__wire__map__unpack(NULL, encoded.size, encoded.data);
@@ -346,9 +518,41 @@ void trio_init(struct trio *trio)
     base_free(trio->allocator, (void *)(uintptr_t)encoded.data, encoded.size);
 }
 
+void trio_init(struct trio *trio)
+{
+    if (trio->map.version == 0)
+        make_map(trio);
+    send_map(trio, &trio->map);
+}
+
+void trio_init_other(struct trio *trio)
+{
+    struct shard_map other;
+    shard_map_init(&other, trio->allocator);
+    shard_map_copy(&other, &trio->map);
+    other.epochs[0]++;
+    send_map(trio, &other);
+    shard_map_fini(&other);
+}
+
+void trio_drain(struct trio *trio, uint32_t node)
+{
+    shard_node_drain(trio->hosts[node - 1].node, trio->now_ms);
+}
+
 const struct shard_map *trio_map(struct trio *trio)
 {
     return &trio->map;
+}
+
+const char *trio_fatal(struct trio *trio, uint32_t node)
+{
+    return trio->hosts[node - 1].fatal;
+}
+
+uint64_t trio_loads(const struct trio *trio)
+{
+    return trio->loads;
 }
 
 struct shard_node *trio_node(struct trio *trio, uint32_t node)

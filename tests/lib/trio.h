@@ -11,6 +11,7 @@
 
 #include "shard/node.h"
 #include "tests/lib/counting.h"
+#include "wire/body.h"
 #include "wire/op.h"
 
 enum { TRIO_NODES = 3, TRIO_CLIENT_ROUTE = 1000000 };
@@ -26,12 +27,21 @@ struct trio_answer { /* The last one to the client. */
 
 struct trio; /* Opaque. */
 
+struct trio_result {    /* The last RESULT to the client. */
+    uint64_t count, id; /* count: of all of them. */
+    enum torc_status status;
+    uint32_t leader_node;
+};
+
 /* Three formatted nodes that know nothing yet; `group_count` data groups come with trio_init. */
 struct trio *trio_new(uint32_t group_count);
 void trio_free(struct trio *trio);
 
 /* Sends the first map to every node. */
 void trio_init(struct trio *trio);
+/* Sends another first map of the same nodes. */
+void trio_init_other(struct trio *trio);
+void trio_drain(struct trio *trio, uint32_t node);
 /* Lets time pass in steps of a millisecond. */
 void trio_run(struct trio *trio, uint64_t ms);
 /* Runs until every group has a serving leader; false after `ms`. */
@@ -42,6 +52,32 @@ void trio_kill(struct trio *trio, uint32_t node);
 void trio_start(struct trio *trio, uint32_t node);
 /* Cuts or heals both directions between a node and all others. */
 void trio_isolate(struct trio *trio, uint32_t node, bool cut);
+
+/* Messages of this type between nodes are lost; 0: none are. */
+void trio_lose(struct trio *trio, enum wire_type type);
+
+/* What the log holds now; trio_disk_restore puts it back as it was then, to a dead node. */
+void trio_disk_save(struct trio *trio, uint32_t node);
+void trio_disk_restore(struct trio *trio, uint32_t node);
+/* The dead node's log is gone. */
+void trio_disk_empty(struct trio *trio, uint32_t node);
+/* Another data directory in the place of a dead node's: only its storage id differs. */
+void trio_storage_change(struct trio *trio, uint32_t node);
+/* Why a node ended by itself; NULL: it did not. */
+const char *trio_fatal(struct trio *trio, uint32_t node);
+/* Loads that were served from the disks. */
+uint64_t trio_loads(const struct trio *trio);
+
+/* Gives a node one message; cluster and number are filled in when they are zero. */
+enum torc_status trio_receive(struct trio *trio, uint32_t node, bool on_dealer,
+                              struct wire_envelope envelope);
+/* Sends a message from the client. */
+void trio_send(struct trio *trio, uint32_t node, enum wire_type type, const ProtobufCMessage *body);
+const struct trio_result *trio_result(const struct trio *trio);
+/* Asks a node and waits for its answer; NULL: none came. Owned by the trio, until the next call. */
+const Torc__Wire__StatusReply *trio_status(struct trio *trio, uint32_t node);
+const Torc__Wire__Welcome *trio_hello(struct trio *trio, uint32_t node,
+                                      const Torc__Wire__Hello *hello);
 
 struct shard_node *trio_node(struct trio *trio, uint32_t node);
 /* The node that leads a group and serves; 0: none. */

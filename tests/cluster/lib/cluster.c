@@ -253,9 +253,20 @@ static uint16_t ports_find(uint32_t nodes)
     cluster_fail("no %u free ports in a row from %d to %d", nodes + 1, PORT_FIRST, PORT_LAST);
 }
 
-void cluster_up(struct cluster *cluster)
+/* The variables of the cluster's processes, which inherit them. */
+static void environment_set(const struct cluster *cluster, bool set)
 {
-    static char output[OUTPUT_SIZE];
+    const char *const *names = cluster->options.environment;
+    for (size_t i = 0; i < CLUSTER_VARIABLES_MAX && names[2 * i] != NULL; i++) {
+        if (set)
+            setenv(names[2 * i], names[2 * i + 1], 1);
+        else
+            unsetenv(names[2 * i]);
+    }
+}
+
+int cluster_try_up(struct cluster *cluster, char *output, size_t output_size)
+{
     char nodes[16], shards[16], port[16];
     const char *words[] = {"dev", "up", NULL};
     const char *arguments[CLUSTER_ARGUMENTS_MAX];
@@ -275,16 +286,21 @@ void cluster_up(struct cluster *cluster)
         arguments[count++] = cluster->options.sets[i];
     }
     arguments[count] = NULL;
-    if (cluster->options.environment[0] != NULL)
-        setenv(cluster->options.environment[0], cluster->options.environment[1], 1);
-    int code = cluster_ask(cluster, output, sizeof(output), words, arguments);
-    if (cluster->options.environment[0] != NULL)
-        unsetenv(cluster->options.environment[0]);
+    environment_set(cluster, true);
+    int code = cluster_ask(cluster, output, output_size, words, arguments);
+    environment_set(cluster, false);
+    return code;
+}
+
+void cluster_up(struct cluster *cluster)
+{
+    static char output[OUTPUT_SIZE];
+    int code = cluster_try_up(cluster, output, sizeof(output));
     if (code != 0)
         cluster_fail("dev up: exit status %d\n%s", code, output);
 }
 
-void cluster_start(struct cluster *cluster, const struct cluster_options *options)
+void cluster_prepare(struct cluster *cluster, const struct cluster_options *options)
 {
     memset(cluster, 0, sizeof(*cluster));
     cluster->options = *options;
@@ -295,6 +311,11 @@ void cluster_start(struct cluster *cluster, const struct cluster_options *option
     CLUSTER_CHECK(size > 0 && (size_t)size < sizeof(cluster->dir));
     cluster->port = ports_find(cluster->nodes);
     live_add(cluster);
+}
+
+void cluster_start(struct cluster *cluster, const struct cluster_options *options)
+{
+    cluster_prepare(cluster, options);
     cluster_up(cluster);
 }
 

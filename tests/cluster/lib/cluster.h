@@ -23,6 +23,7 @@
 enum {
     CLUSTER_NODES_MAX = 16,
     CLUSTER_SETS_MAX = 16,
+    CLUSTER_VARIABLES_MAX = 5,
     CLUSTER_ARGUMENTS_MAX = 32,
     CLUSTER_ID_SIZE = 8,
 };
@@ -40,7 +41,8 @@ uint64_t cluster_now_ms(void);
 struct cluster_options {
     uint32_t nodes, shards;             /* 0: three. */
     const char *sets[CLUSTER_SETS_MAX]; /* "name=value"; ends with NULL. */
-    const char *environment[2]; /* A variable and its value for all processes; NULL: none. */
+    /* Variables for all processes, each name before its value; ends with NULL. */
+    const char *environment[2 * CLUSTER_VARIABLES_MAX + 1];
     bool respawn;
 };
 
@@ -53,10 +55,14 @@ struct cluster {
     struct cluster_options options;
 };
 
-/* Makes a directory, finds free ports and starts: every group has a leader, PING answers. */
+/* Makes a directory and finds free ports. */
+void cluster_prepare(struct cluster *cluster, const struct cluster_options *options);
+/* The same, then starts it: every group has a leader, PING answers. */
 void cluster_start(struct cluster *cluster, const struct cluster_options *options);
 /* Starts it again in its directory, after cluster_down or after everything was killed. */
 void cluster_up(struct cluster *cluster);
+/* The same where it may fail: the exit status of `dev up`, and what it printed. */
+int cluster_try_up(struct cluster *cluster, char *output, size_t output_size);
 /* `dev down`: ends all processes, keeps the data. */
 void cluster_down(struct cluster *cluster);
 /* Ends all processes and removes the directory. */

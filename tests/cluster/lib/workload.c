@@ -13,13 +13,22 @@
 #include "base/prng.h"
 #include "tests/cluster/lib/client.h"
 #include "tests/cluster/lib/cluster.h"
-#include "tests/history/check.h"
+#include "tests/history/text.h"
 
-enum { THREADS_MAX = 64, NAME_SIZE = 16, VALUE_SIZE = 48, FINAL_READ_MS = 30000 };
+enum {
+    THREADS_MAX = 64,
+    DELETERS_MAX = 4, /* Threads that touch the keys which are deleted. */
+    NAME_SIZE = 24,
+    VALUE_SIZE = 48,
+    FINAL_READ_MS = 30000,
+    REASON_SIZE = 16384,
+};
+
+enum key_kind { KEY_REGISTER, KEY_COUNTER, KEY_DELETED };
 
 struct key {
     char name[NAME_SIZE];
-    bool counter;
+    enum key_kind kind;
     pthread_mutex_t lock; /* Over the history. */
     struct history history;
     int64_t added, added_perhaps; /* Counters: acknowledged, and with unknown outcome. */
@@ -32,6 +41,9 @@ struct worker {
     struct base_prng prng;
     struct client *client;
     uint64_t value_count; /* So that each value is written once. */
+    /* The numbers of its keys that are written once and acknowledged. */
+    uint64_t *once;
+    size_t once_count, once_capacity;
 };
 
 struct workload {
@@ -40,7 +52,7 @@ struct workload {
     size_t key_count;
     struct worker workers[THREADS_MAX];
     atomic_bool stop;
-    atomic_uint_fast64_t acknowledged, refused, unknown, last_write_ns;
+    atomic_uint_fast64_t acknowledged, refused, unknown, once, last_write_ns;
 };
 
 /* ---- One operation --------------------------------------------------------------------------- */
@@ -78,6 +90,18 @@ static bool answer_translate(struct key *key, const struct history_op *op,
     return true;
 }
 
+static void op_count(struct workload *workload, const struct client_answer *answer, bool writes)
+{
+    if (answer->outcome == CLIENT_UNKNOWN)
+        atomic_fetch_add(&workload->unknown, 1);
+    else if (answer->outcome == CLIENT_OK)
+        atomic_fetch_add(&workload->acknowledged, 1);
+    else
+        atomic_fetch_add(&workload->refused, 1);
+    if (answer->outcome == CLIENT_OK && writes)
+        atomic_store(&workload->last_write_ns, cluster_now_ns());
+}
+
 static void op_end(struct workload *workload, struct key *key, size_t index,
                    const struct history_op *op, const struct client_answer *answer)
 {
@@ -91,14 +115,7 @@ static void op_end(struct workload *workload, struct key *key, size_t index,
     if (op->kind == HISTORY_ADD && known && end.outcome == HISTORY_OK)
         key->added += op->delta;
     pthread_mutex_unlock(&key->lock);
-    if (!known)
-        atomic_fetch_add(&workload->unknown, 1);
-    else if (end.outcome == HISTORY_OK)
-        atomic_fetch_add(&workload->acknowledged, 1);
-    else
-        atomic_fetch_add(&workload->refused, 1);
-    if (known && end.outcome == HISTORY_OK && op->kind != HISTORY_GET)
-        atomic_store(&workload->last_write_ns, end.return_time);
+    op_count(workload, answer, op->kind != HISTORY_GET);
 }
 
 static void op_run(struct workload *workload, struct worker *worker, struct key *key,
@@ -126,15 +143,50 @@ static void op_run(struct workload *workload, struct worker *worker, struct key 
     op_end(workload, key, index, op, &answer);
 }
 
+/* Writes a key that nobody has written; its value is its name. */
+static void once_run(struct workload *workload, struct worker *worker)
+{
+    char name[NAME_SIZE];
+    uint64_t number = worker->value_count++;
+    snprintf(name, sizeof(name), "u%u.%" PRIu64, worker->number, number);
+    struct client_answer answer = client_command(worker->client, "SET", name, name, NULL);
+    op_count(workload, &answer, true);
+    if (answer.outcome != CLIENT_OK)
+        return;
+    worker->once = base_array_reserve(base_allocator_system(), worker->once, &worker->once_capacity,
+                                      worker->once_count + 1, sizeof(*worker->once));
+    worker->once[worker->once_count++] = number;
+    atomic_fetch_add(&workload->once, 1);
+}
+
 /* ---- Threads --------------------------------------------------------------------------------- */
 
-static struct key *key_draw(struct workload *workload, struct base_prng *prng)
+/* NULL: this key is not for this thread, or has enough operations. */
+static struct key *key_draw(struct workload *workload, struct worker *worker)
 {
-    struct key *key = &workload->keys[base_prng_range(prng, 0, workload->key_count - 1)];
+    if (workload->key_count == 0)
+        return NULL;
+    struct key *key = &workload->keys[base_prng_range(&worker->prng, 0, workload->key_count - 1)];
+    if (key->kind == KEY_DELETED && worker->number >= DELETERS_MAX)
+        return NULL;
     pthread_mutex_lock(&key->lock);
     bool full = key->history.count >= workload->options.ops_per_key_max;
     pthread_mutex_unlock(&key->lock);
     return full ? NULL : key;
+}
+
+static void op_draw(const struct key *key, struct base_prng *prng, struct history_op *ret_op)
+{
+    uint64_t draw = base_prng_range(prng, 0, 99);
+    *ret_op = (struct history_op){.kind = HISTORY_GET};
+    if (key->kind == KEY_COUNTER && draw < 60) {
+        ret_op->kind = HISTORY_ADD;
+        ret_op->delta = (int64_t)base_prng_range(prng, 1, 3);
+    } else if (key->kind != KEY_COUNTER && draw < 50) {
+        ret_op->kind = HISTORY_PUT;
+    } else if (key->kind == KEY_DELETED && draw < 65) {
+        ret_op->kind = HISTORY_DELETE;
+    }
 }
 
 static void *worker_main(void *context)
@@ -142,20 +194,18 @@ static void *worker_main(void *context)
     struct worker *worker = context;
     struct workload *workload = worker->workload;
     while (!atomic_load(&workload->stop)) {
-        struct key *key = key_draw(workload, &worker->prng);
-        struct history_op op = {.kind = HISTORY_GET};
-        uint64_t draw = base_prng_range(&worker->prng, 0, 99);
-        if (key != NULL && key->counter && draw < 60) {
-            op.kind = HISTORY_ADD;
-            op.delta = (int64_t)base_prng_range(&worker->prng, 1, 3);
-        } else if (key != NULL && !key->counter && draw < 50) {
-            op.kind = HISTORY_PUT;
-        } else if (key != NULL && !key->counter && draw < 55) {
-            op.kind = HISTORY_DELETE;
-        }
-        if (key != NULL)
+        bool once = base_prng_chance(&worker->prng, workload->options.once_percent, 100);
+        struct key *key = once ? NULL : key_draw(workload, worker);
+        struct history_op op;
+        unsigned pause_us = workload->options.pause_us;
+        if (once) {
+            once_run(workload, worker);
+        } else if (key != NULL) {
+            op_draw(key, &worker->prng, &op);
             op_run(workload, worker, key, &op);
-        unsigned pause_us = key == NULL ? 1000 : workload->options.pause_us;
+        } else {
+            pause_us = 100;
+        }
         struct timespec pause = {.tv_nsec = (long)pause_us * 1000};
         if (pause_us > 0)
             nanosleep(&pause, NULL);
@@ -165,15 +215,19 @@ static void *worker_main(void *context)
 
 static void keys_make(struct workload *workload)
 {
-    workload->key_count = workload->options.registers + workload->options.counters;
-    CLUSTER_CHECK(workload->key_count > 0);
+    const struct workload_options *options = &workload->options;
+    workload->key_count = options->registers + options->counters + options->deleted;
+    if (workload->key_count == 0)
+        return;
     workload->keys = calloc(workload->key_count, sizeof(*workload->keys));
     CLUSTER_CHECK(workload->keys != NULL);
     for (size_t i = 0; i < workload->key_count; i++) {
         struct key *key = &workload->keys[i];
-        key->counter = i >= workload->options.registers;
-        snprintf(key->name, sizeof(key->name), "%c%zu", key->counter ? 'n' : 'r',
-                 key->counter ? i - workload->options.registers : i);
+        size_t first[] = {0, options->registers, options->registers + options->counters};
+        key->kind = i < first[KEY_COUNTER]   ? KEY_REGISTER
+                    : i < first[KEY_DELETED] ? KEY_COUNTER
+                                             : KEY_DELETED;
+        snprintf(key->name, sizeof(key->name), "%c%zu", "rnd"[key->kind], i - first[key->kind]);
         pthread_mutex_init(&key->lock, NULL);
         history_init(&key->history, base_allocator_system());
     }
@@ -202,7 +256,25 @@ struct workload_counts workload_counts(struct workload *workload)
     return (struct workload_counts){.acknowledged = atomic_load(&workload->acknowledged),
                                     .refused = atomic_load(&workload->refused),
                                     .unknown = atomic_load(&workload->unknown),
+                                    .once = atomic_load(&workload->once),
                                     .last_write_ns = atomic_load(&workload->last_write_ns)};
+}
+
+struct progress {
+    struct workload *workload;
+    uint64_t acknowledged_min;
+};
+
+static bool has_progressed(void *context)
+{
+    const struct progress *progress = context;
+    return atomic_load(&progress->workload->acknowledged) >= progress->acknowledged_min;
+}
+
+void workload_wait(struct workload *workload, uint64_t more, uint64_t timeout_ms)
+{
+    struct progress progress = {workload, atomic_load(&workload->acknowledged) + more};
+    cluster_wait(has_progressed, &progress, timeout_ms, "more operations are acknowledged");
 }
 
 void workload_end(struct workload *workload)
@@ -214,58 +286,106 @@ void workload_end(struct workload *workload)
 
 /* ---- Judging --------------------------------------------------------------------------------- */
 
-/* One more read of the key, which must be answered. Returns what it found as a number. */
-static int64_t key_read(struct workload *workload, struct key *key)
+/* Reads a key until there is an answer. */
+static struct client_answer answer_get(struct client *client, const char *name)
 {
-    struct worker *worker = &workload->workers[0];
     uint64_t deadline_ms = cluster_now_ms() + FINAL_READ_MS;
     for (;;) {
-        struct history_op op = {.kind = HISTORY_GET};
-        size_t index = op_begin(key, worker->number, &op, base_bytes_of(NULL, 0));
-        struct client_answer answer = client_command(worker->client, "GET", key->name, NULL);
-        op_end(workload, key, index, &op, &answer);
+        struct client_answer answer = client_command(client, "GET", name, NULL);
         if (answer.outcome == CLIENT_OK)
-            return answer.kind == CLIENT_NIL ? 0
-                                             : strtoll((const char *)answer.bytes.data, NULL, 10);
+            return answer;
         if (cluster_now_ms() >= deadline_ms)
-            cluster_fail("GET %s after the load: %.*s", key->name, (int)answer.bytes.size,
+            cluster_fail("GET %s after the load: %.*s", name, (int)answer.bytes.size,
                          (const char *)answer.bytes.data);
     }
 }
 
-static void key_judge(struct key *key)
+static bool once_judge(const struct worker *worker, char *ret_reason, size_t reason_size)
 {
+    char name[NAME_SIZE];
+    for (size_t i = 0; i < worker->once_count; i++) {
+        snprintf(name, sizeof(name), "u%u.%" PRIu64, worker->number, worker->once[i]);
+        struct client_answer answer = answer_get(worker->client, name);
+        if (client_answer_is(&answer, name))
+            continue;
+        snprintf(ret_reason, reason_size, "key %s, whose write was acknowledged, %s%.*s", name,
+                 answer.kind == CLIENT_NIL ? "is not there" : "holds ", (int)answer.bytes.size,
+                 (const char *)answer.bytes.data);
+        return false;
+    }
+    return true;
+}
+
+/* The last read of a key, as part of its history. */
+static bool key_read(struct workload *workload, struct key *key, char *ret_reason,
+                     size_t reason_size)
+{
+    struct worker *worker = &workload->workers[0];
+    struct history_op op = {.kind = HISTORY_GET};
+    size_t index = op_begin(key, worker->number, &op, base_bytes_of(NULL, 0));
+    struct client_answer answer = answer_get(worker->client, key->name);
+    op_end(workload, key, index, &op, &answer);
+    int64_t found =
+        answer.kind == CLIENT_NIL ? 0 : strtoll((const char *)answer.bytes.data, NULL, 10);
+    if (key->kind != KEY_COUNTER ||
+        (found >= key->added && found <= key->added + key->added_perhaps))
+        return true;
+    snprintf(ret_reason, reason_size,
+             "counter %s is %" PRId64 "; acknowledged additions are %" PRId64
+             ", those of unknown outcome %" PRId64,
+             key->name, found, key->added, key->added_perhaps);
+    return false;
+}
+
+static bool key_judge(struct key *key, char *ret_reason, size_t reason_size)
+{
+    const struct base_allocator *allocator = base_allocator_system();
     struct history_bounds bounds = history_bounds_default();
     struct history_verdict verdict;
-    history_check(base_allocator_system(), &history_string_model, &key->history, &bounds, &verdict);
-    if (verdict.answer == HISTORY_VIOLATION)
-        cluster_fail("key %s: %zu operations, no order of which gives the answers; after %zu of "
-                     "them nothing lets operation %zu (kind %d, process %" PRIu64 ") follow",
-                     key->name, key->history.count, verdict.prefix_count, verdict.stuck,
-                     (int)key->history.ops[verdict.stuck].kind,
-                     key->history.ops[verdict.stuck].process);
+    history_check(allocator, &history_string_model, &key->history, &bounds, &verdict);
     if (verdict.answer == HISTORY_UNDECIDED)
         cluster_fail("key %s: %zu operations are too many to judge", key->name, key->history.count);
-    history_verdict_fini(&verdict, base_allocator_system());
+    if (verdict.answer == HISTORY_VIOLATION) {
+        struct history_text text = {.allocator = allocator};
+        history_text_report(&text, base_bytes_text(key->name), &key->history, &verdict);
+        snprintf(ret_reason, reason_size, "%s", text.data);
+        history_text_fini(&text);
+    }
+    bool good = verdict.answer == HISTORY_LINEARIZABLE;
+    history_verdict_fini(&verdict, allocator);
+    return good;
+}
+
+bool workload_judge(struct workload *workload, char *ret_reason, size_t reason_size)
+{
+    for (unsigned i = 0; i < workload->options.threads; i++) {
+        if (!once_judge(&workload->workers[i], ret_reason, reason_size))
+            return false;
+    }
+    for (size_t i = 0; i < workload->key_count; i++) {
+        struct key *key = &workload->keys[i];
+        if (!key_read(workload, key, ret_reason, reason_size) ||
+            !key_judge(key, ret_reason, reason_size))
+            return false;
+    }
+    return true;
 }
 
 void workload_check(struct workload *workload)
 {
-    for (size_t i = 0; i < workload->key_count; i++) {
-        struct key *key = &workload->keys[i];
-        int64_t found = key_read(workload, key);
-        if (key->counter && (found < key->added || found > key->added + key->added_perhaps))
-            cluster_fail("counter %s is %" PRId64 "; acknowledged additions are %" PRId64
-                         ", those of unknown outcome %" PRId64,
-                         key->name, found, key->added, key->added_perhaps);
-        key_judge(key);
-    }
+    char reason[REASON_SIZE];
+    if (!workload_judge(workload, reason, sizeof(reason)))
+        cluster_fail("%s", reason);
 }
 
 void workload_free(struct workload *workload)
 {
-    for (unsigned i = 0; i < workload->options.threads; i++)
-        client_close(workload->workers[i].client);
+    for (unsigned i = 0; i < workload->options.threads; i++) {
+        struct worker *worker = &workload->workers[i];
+        client_close(worker->client);
+        base_array_free(base_allocator_system(), worker->once, &worker->once_capacity,
+                        sizeof(*worker->once));
+    }
     for (size_t i = 0; i < workload->key_count; i++) {
         history_fini(&workload->keys[i].history);
         pthread_mutex_destroy(&workload->keys[i].lock);

@@ -18,7 +18,14 @@
 #include "admin/target.h"
 #include "ring/token.h"
 
-enum { READY_MS_MAX = 50000, SAMPLE_COUNT = 100, STOP_ASK_MS = 2 * ADMIN_STOP_MS_MAX + 10000 };
+enum {
+    READY_MS_MAX = 50000,
+    SAMPLE_COUNT = 100,
+    SAMPLE_KEY_SIZE = 40,
+    STOP_ASK_MS = 2 * ADMIN_STOP_MS_MAX + 10000
+};
+
+#define SHELL_PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+.:/-"
 
 struct up {
     const char *dir, *load_file;
@@ -28,6 +35,7 @@ struct up {
     struct admin_dev dev;
     bool fresh; /* The first start in this directory. */
     pid_t supervisor;
+    char sample_key[SAMPLE_KEY_SIZE]; /* One that was loaded, to try; "" when none. */
 };
 
 /* Set by the signals that ask for the end. */
@@ -199,8 +207,19 @@ static int dataset_load(const struct up *up, const struct admin_dataset *dataset
     return 0;
 }
 
+/* Remembers a key that a shell takes as it is. */
+static void sample_keep(struct up *up, struct base_bytes key)
+{
+    if (key.size >= sizeof(up->sample_key))
+        return;
+    memcpy(up->sample_key, key.data, key.size);
+    up->sample_key[key.size] = '\0';
+    if (strspn(up->sample_key, SHELL_PLAIN) != key.size)
+        up->sample_key[0] = '\0';
+}
+
 /* Fills a new cluster, or checks what was loaded into an older one. */
-static int data_load(const struct up *up)
+static int data_load(struct up *up)
 {
     char path[PATH_MAX];
     struct admin_digest digest;
@@ -216,6 +235,7 @@ static int data_load(const struct up *up)
                                 digest.source, up->dev.dir);
         else
             code = admin_load_check(up->dev.port, &digest, SAMPLE_COUNT);
+        sample_keep(up, digest.entries[digest.count / 2].key);
         if (code == 1)
             admin_fail("nothing is loaded again; if you changed such keys yourself, start with "
                        "--no-load, which skips this check");
@@ -235,6 +255,7 @@ static int data_load(const struct up *up)
             printf("the load was interrupted; every key is set again\n");
         if (code == 0)
             code = dataset_load(up, &dataset, path);
+        sample_keep(up, dataset.pairs[dataset.count / 2].key);
         admin_dataset_free(&dataset);
     }
     admin_digest_free(&digest);
@@ -251,8 +272,8 @@ static void hints_print(const struct up *up)
         "%s\n\nto try:\n",
         up->dev.node_count, up->dev.shard_count, admin_dev_replica_count(&up->dev), port,
         up->dev.dir);
-    if (!up->no_load && up->load_file == NULL)
-        printf("  redis-cli -p %u get bash\n", port);
+    if (up->sample_key[0] != '\0')
+        printf("  redis-cli -p %u get %s\n", port, up->sample_key);
     const char *separator = strcmp(up->dir, ".torc") == 0 ? "" : " --dir ";
     const char *dir = separator[0] == '\0' ? "" : up->dir;
     printf("  redis-cli -p %u incr visits\n"
@@ -390,5 +411,7 @@ int admin_dev_up_main(int argc, char **argv)
         return code;
     if (up.no_load && up.load_file != NULL)
         return admin_refuse("--load and --no-load exclude each other");
+    if (up.load_file != NULL && access(up.load_file, R_OK) != 0)
+        return admin_refuse("--load %s: %s", up.load_file, strerror(errno));
     return up_run(&up);
 }

@@ -72,6 +72,7 @@ static const char *value_ask(const struct admin_target *target, const char *addr
     Torc__Wire__Request request = TORC__WIRE__REQUEST__INIT;
     request.group = facts->group;
     request.request_count = 1;
+    request.sequence = 1; /* The first and only one of this sender. */
     struct admin_question question = {.address = address,
                                       .type = WIRE_TYPE_REQUEST,
                                       .body = &request.base,

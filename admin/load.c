@@ -200,7 +200,8 @@ int admin_load_run(uint16_t port, const struct admin_dataset *dataset,
     redisFree(loader.context);
     if (good && loader.done < dataset->count)
         return admin_fail("loading was interrupted after %" PRIu64
-                          " keys; `dev up` again resumes it",
+                          " keys; `dev up` again, with the same "
+                          "--load if any, resumes it",
                           loader.done);
     if (!good)
         return 1;

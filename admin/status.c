@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin/report.h"
@@ -150,19 +151,33 @@ static void node_print(const struct admin_status_node *node, FILE *out)
             reply->initialised ? "" : "  no map yet");
 }
 
+/* " (since 2026-01-02T03:04:05Z)"; "" when it is not known. */
+static const char *since_text(uint64_t since_ms, char *buffer, size_t buffer_size)
+{
+    struct tm utc;
+    time_t seconds = (time_t)(since_ms / 1000);
+    buffer[0] = '\0';
+    if (since_ms != 0 && gmtime_r(&seconds, &utc) != NULL)
+        strftime(buffer, buffer_size, " (since %Y-%m-%dT%H:%M:%SZ)", &utc);
+    return buffer;
+}
+
 static void replica_print(const Torc__Wire__StatusReply *reply,
                           const Torc__Wire__ReplicaStatus *replica,
                           const Torc__Wire__ReplicaStatus *leader, FILE *out)
 {
-    char ballot[48] = "-";
+    char ballot[48] = "-", since[48];
     if (replica->ballot != NULL)
         snprintf(ballot, sizeof(ballot), "%" PRIu64 ".%u.%u", replica->ballot->round,
                  replica->ballot->node, replica->ballot->incarnation);
     uint64_t top = leader == NULL ? replica->chosen : leader->chosen;
     uint64_t lag = top > replica->applied ? top - replica->applied : 0;
-    fprintf(out, "%5u  %4u  %-9s  %-10s  %10" PRIu64 "  %10" PRIu64 "  %8" PRIu64 "%s%s\n",
+    fprintf(out, "%5u  %4u  %-9s  %-10s  %10" PRIu64 "  %10" PRIu64 "  %8" PRIu64 "%s%s%s\n",
             replica->group, reply->node, role_name(replica->role), ballot, replica->chosen,
-            replica->applied, lag, replica->trouble[0] == '\0' ? "" : "  ", replica->trouble);
+            replica->applied, lag, replica->trouble[0] == '\0' ? "" : "  ", replica->trouble,
+            replica->trouble[0] == '\0'
+                ? ""
+                : since_text(replica->trouble_since_ms, since, sizeof(since)));
 }
 
 void admin_status_print(const struct admin_status *status, FILE *out)
@@ -198,15 +213,16 @@ static json_t *replica_json(const Torc__Wire__StatusReply *reply,
                                      "node", (json_int_t)replica->ballot->node, "incarnation",
                                      (json_int_t)replica->ballot->incarnation);
     return json_pack(
-        "{s:I, s:I, s:I, s:s, s:b, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}", "group",
-        (json_int_t)replica->group, "node", (json_int_t)reply->node, "replica",
+        "{s:I, s:I, s:I, s:s, s:b, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I, s:I}",
+        "group", (json_int_t)replica->group, "node", (json_int_t)reply->node, "replica",
         (json_int_t)replica->replica, "role", role_name(replica->role), "serving",
         (int)replica->serving, "leader", (json_int_t)replica->leader, "ballot", ballot, "chosen",
         (json_int_t)replica->chosen, "applied", (json_int_t)replica->applied, "durable",
         (json_int_t)replica->durable, "floor", (json_int_t)replica->floor, "clock",
         (json_int_t)replica->clock, "state_hash", json_sprintf("%016" PRIx64, replica->state_hash),
-        "trouble", replica->trouble, "records_bytes", (json_int_t)replica->records_bytes,
-        "inflight", (json_int_t)replica->inflight);
+        "trouble", replica->trouble, "trouble_since_ms", (json_int_t)replica->trouble_since_ms,
+        "records_bytes", (json_int_t)replica->records_bytes, "inflight",
+        (json_int_t)replica->inflight);
 }
 
 static json_t *node_json(const struct admin_status_node *node)

@@ -127,6 +127,8 @@ int admin_target_map(struct admin_target *target, Torc__Wire__Map **ret_map)
                           "what runs here, `init` makes the first map",
                           target->count, target->addresses[0], target->count > 1 ? ", ..." : "");
     nodes_add(target, newest);
+    if (newest->cluster.len == WIRE_ID_SIZE) /* What follows may need it. */
+        memcpy(target->cluster.bytes, newest->cluster.data, WIRE_ID_SIZE);
     *ret_map = newest;
     return 0;
 }

@@ -39,7 +39,9 @@ struct admin_target_options {
 int admin_target_find(const struct admin_target_options *options, struct admin_target *ret_target);
 
 /* The newest map that any of the nodes has; free with torc__wire__map__free_unpacked. 0, or 1 when
- * none answers or none has one, said. Afterwards every node of the map is in the target. */
+ * none answers or none has one, said. Afterwards the target has every node of the map and its
+ * cluster.
+ */
 int admin_target_map(struct admin_target *target, Torc__Wire__Map **ret_map);
 
 /* "00..ff" <-> id. False when the text is not 32 hexadecimal digits. */

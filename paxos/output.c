@@ -190,7 +190,9 @@ static uint64_t wake_at(const struct paxos *paxos)
 {
     uint64_t at = UINT64_MAX;
     if (paxos->role == CONSENSUS_LEADER) {
-        at = earlier(paxos->heartbeat_ms, paxos->resend_ms != 0 ? paxos->resend_ms : UINT64_MAX);
+        at = paxos->heartbeat_ms;
+        if (paxos->resend_ms != 0 && paxos->sent > paxos->chosen)
+            at = earlier(at, paxos->resend_ms);
         if (paxos->transfer_to != 0)
             at = earlier(at, paxos->transfer_ms);
     } else if (paxos->votes) {

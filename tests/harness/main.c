@@ -2,8 +2,8 @@
  * harness [--seed N | --seeds A..B] [--trace] [--replay FILE] [--twice]
  *
  * One seed: its options, then what happens. Several: every seed of the range, then how often each
- * rare path was taken; one that a thousand seeds never take is a failure. --replay runs the seeds of a file, one a
- * line; --twice runs each seed again and compares.
+ * rare path was taken; one that a thousand seeds never take is a failure. --replay runs the seeds
+ * of a file, one a line; --twice runs each seed again and compares.
  */
 #include <signal.h>
 #include <stdlib.h>

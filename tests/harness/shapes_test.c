@@ -1,7 +1,7 @@
 /*
  * shapes_test -- leaders under partial connectivity. In each shape of a broken network that leaves
- * some replica with links to a majority, a leader serves within a bound, and then keeps serving: the
- * others, however often they stand, do not unseat it.
+ * some replica with links to a majority, a leader serves within a bound, and then keeps serving:
+ * the others, however often they stand, do not unseat it.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -22,8 +22,8 @@ struct shard_group {
 
     /* Applied into the batch and not yet written: only while stalled outside of apply_queue(). */
     struct store_batch *batch;
-    uint64_t batch_slot; /* Last slot in the batch; 0: the batch is empty. */
-    bool stalled;
+    uint64_t batch_slot;    /* Last slot in the batch; 0: the batch is empty. */
+    enum torc_status stall; /* Why it could not be written. */
 
     uint64_t marked;  /* Chosen mark of the last log batch that we took part in. */
     uint64_t wake_at; /* Consensus's. */
@@ -226,8 +226,8 @@ static enum torc_status fill_batch(struct shard_group *group)
 static bool write_batch(struct shard_group *group, struct shard_turn *turn)
 {
     enum torc_status status = store_kv_write(group->kv, group->batch);
-    group->stalled = status != TORC_OK;
-    if (group->stalled)
+    group->stall = status;
+    if (status != TORC_OK)
         return false;
     struct consensus_event event = {
         .type = CONSENSUS_APPLIED, .now_ms = turn->now_ms, .u.applied_slot = group->batch_slot};
@@ -241,7 +241,7 @@ static bool write_batch(struct shard_group *group, struct shard_turn *turn)
 
 static void apply_queue(struct shard_group *group, struct shard_turn *turn)
 {
-    if (group->stalled && !write_batch(group, turn))
+    if (shard_group_is_stalled(group) && !write_batch(group, turn))
         return;
     while (group->queue_count > 0) {
         group->trouble = fill_batch(group);
@@ -280,11 +280,11 @@ void shard_group_turn(struct shard_group *group, struct shard_turn *turn)
         queue_applies(group, &ready);
         for (uint32_t i = 0; i < ready.read_count; i++)
             group->type->read(group->state, &ready.reads[i], turn);
-        size_t waiting = group->queue_count + group->stalled;
+        size_t waiting = group->queue_count + shard_group_is_stalled(group);
         if (waiting == 0)
             return;
         apply_queue(group, turn);
-        if (group->stalled) {
+        if (shard_group_is_stalled(group)) {
             uint64_t retry_at = turn->now_ms + GROUP_STALL_RETRY_MS;
             if (group->wake_at > retry_at)
                 group->wake_at = retry_at;
@@ -349,15 +349,21 @@ enum torc_status shard_group_trouble(const struct shard_group *group)
     return group->trouble;
 }
 
+enum torc_status shard_group_stall(const struct shard_group *group)
+{
+    return group->stall;
+}
+
 bool shard_group_is_stalled(const struct shard_group *group)
 {
-    return group->stalled;
+    return group->stall != TORC_OK;
 }
 
 void shard_group_check(const struct shard_group *group)
 {
     consensus_check(group->consensus);
-    TORC_ASSERT(group->trouble != TORC_OK || group->stalled == (group->batch_slot != 0));
+    TORC_ASSERT(group->trouble != TORC_OK ||
+                shard_group_is_stalled(group) == (group->batch_slot != 0));
     for (size_t i = 1; i < group->queue_count; i++) {
         const struct consensus_apply *apply = &group->queue[group->queue_first + i];
         TORC_ASSERT(apply->entry.slot == apply[-1].entry.slot + 1);

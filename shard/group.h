@@ -89,6 +89,8 @@ uint32_t shard_group_voters(const struct shard_group *group,
 enum torc_status shard_group_trouble(const struct shard_group *group);
 /* Whether the state store refused a write last time and the group waits to repeat it. */
 bool shard_group_is_stalled(const struct shard_group *group);
+/* Why: TORC_BUSY, or TORC_FULL: there is no room on the disk. TORC_OK when it does not wait. */
+enum torc_status shard_group_stall(const struct shard_group *group);
 void shard_group_check(const struct shard_group *group);
 
 #endif /* TORC_SHARD_GROUP_H */

@@ -49,10 +49,29 @@ struct node_replica *node_add_replica(struct shard_node *node, uint32_t group, u
 
 void node_set_trouble(struct shard_node *node, struct node_replica *replica, const char *text)
 {
-    if (replica->trouble != NULL)
+    if (replica->trouble_stays)
         return;
     replica->trouble = text;
     replica->trouble_since_ms = node->wall_ms;
+    replica->trouble_stays = true;
+}
+
+/* What may pass again. */
+static void note_passing_trouble(struct shard_node *node, struct node_replica *replica)
+{
+    static const char behind[] = "the entries that it lacks are no longer in the leader's log: it "
+                                 "needs a rebuild and does not vote on new ones";
+    static const char full[] = "the disk has no room for its state: it applies nothing until there "
+                               "is some";
+    struct consensus_info info;
+    shard_group_info(replica->consensus, &info);
+    const char *text = info.behind_compaction                               ? behind
+                       : shard_group_stall(replica->consensus) == TORC_FULL ? full
+                                                                            : NULL;
+    if (replica->trouble_stays || replica->trouble == text)
+        return;
+    replica->trouble = text;
+    replica->trouble_since_ms = text == NULL ? 0 : node->wall_ms;
 }
 
 static struct shard_group_config group_config(const struct shard_node *node,
@@ -244,6 +263,13 @@ static enum torc_status recover_replica(struct shard_node *node,
                                   .entry_count = (uint32_t)recovered->entry_count,
                                   .amnesiac = recovered->damaged,
                                   .lease_wait_ms = (uint32_t)node->config.lease_max_ms};
+    replica->trimmed = recovered->compacted;
+    /* What a start replays counts towards the next flush: the replay stays bounded however short
+     * the lives of the process are. */
+    for (size_t i = 0; i < recovered->entry_count; i++) {
+        const struct base_buffer *value = recovered->entries[i].value;
+        node->unflushed_bytes += STORE_RECORD_HEADER_SIZE + (value == NULL ? 0 : value->size);
+    }
     return node_start_replica(node, replica, &boot);
 }
 
@@ -436,10 +462,27 @@ void shard_node_log_facts(struct shard_node *node, uint64_t bytes, uint64_t batc
     node->log_bytes = bytes;
     node->log_batches = batches;
     node->log_syncs = syncs;
+    node->log_is_large = bytes > node->config.log_size_max;
 }
 
-/* The log is kept short: the state is flushed once enough was logged since, and what is in the
- * flushed state, and with every voter (or past the bound on the log's size), may go. */
+/* Up to where a replica's entries may go: what is in the flushed state and with every voter. While
+ * the log is too large a quarter of the rest goes too, the oldest first and not all at once, so
+ * that a voter that is only a little late does not lose what it still needs. */
+static uint64_t trim_slot(const struct shard_node *node, const struct node_replica *replica)
+{
+    struct consensus_info info;
+    shard_group_info(replica->consensus, &info);
+    uint64_t flushed = node_replica_flushed(replica);
+    uint64_t slot = flushed < info.floor ? flushed : info.floor;
+    if (slot < replica->trimmed)
+        slot = replica->trimmed;
+    if (node->log_is_large && flushed > slot)
+        slot += (flushed - slot) / 4;
+    return slot;
+}
+
+/* The log is kept short: the state is flushed once enough was logged since, and what nobody needs
+ * may go. */
 static void trim_log(struct shard_node *node)
 {
     if (node->unflushed_bytes >= node->config.flush_bytes) {
@@ -453,11 +496,7 @@ static void trim_log(struct shard_node *node)
         struct node_replica *replica = node->replicas[i];
         if (replica->state != NODE_REPLICA_RUNNING)
             continue;
-        struct consensus_info info;
-        shard_group_info(replica->consensus, &info);
-        uint64_t slot = node_replica_flushed(replica);
-        if (slot > info.floor && node->log_bytes <= node->config.log_size_max)
-            slot = info.floor;
+        uint64_t slot = trim_slot(node, replica);
         if (slot <= replica->trimmed)
             continue;
         replica->trimmed = slot;
@@ -470,6 +509,7 @@ static void trim_log(struct shard_node *node)
         node->trims[node->trim_count++] =
             (struct shard_trim){.group = replica->group, .slot = slot};
     }
+    node->log_is_large = false; /* Until the facts say so again. */
 }
 
 /* ---- The turn
@@ -541,11 +581,7 @@ static void turn_replica(struct shard_node *node, struct node_replica *replica)
         if (map->version > node->map.version)
             node_take_map(node, map);
     }
-    struct consensus_info info;
-    shard_group_info(replica->consensus, &info);
-    if (info.behind_compaction)
-        node_set_trouble(node, replica,
-                         "the entries that it lacks are no longer in any log: it needs a rebuild");
+    note_passing_trouble(node, replica);
 }
 
 static uint64_t replica_wake_at(const struct shard_node *node, const struct node_replica *replica)
@@ -694,6 +730,17 @@ bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
         return false;
     shard_group_info(replica->consensus, ret_info);
     return true;
+}
+
+bool shard_node_is_full(const struct shard_node *node)
+{
+    for (size_t i = 0; i < node->replica_count; i++) {
+        const struct node_replica *replica = node->replicas[i];
+        if (replica->state == NODE_REPLICA_RUNNING &&
+            shard_group_stall(replica->consensus) == TORC_FULL)
+            return true;
+    }
+    return false;
 }
 
 const struct shard_node_counters *shard_node_counters(const struct shard_node *node)

@@ -103,6 +103,8 @@ const struct shard_map *shard_node_map(const struct shard_node *node);
 /* What the replica of a group knows of its consensus; false when there is none running here. */
 bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
                              struct consensus_info *ret_info);
+/* Whether a replica cannot apply because the disk has no room for the state. */
+bool shard_node_is_full(const struct shard_node *node);
 struct shard_node_counters {
     uint64_t refused_foreign;  /* From another cluster, or a storage id that is not the map's. */
     uint64_t refused_repeated; /* Seen before, or meant for an earlier life. */

@@ -50,7 +50,8 @@ struct node_replica {
     bool dirty;                        /* Wants a turn now. */
     uint64_t trimmed;
     uint64_t trouble_since_ms; /* Unix time. */
-    const char *trouble;       /* Why it does not vote; static text; NULL: nothing. */
+    const char *trouble;       /* Why it does not vote or apply; static text; NULL: nothing. */
+    bool trouble_stays;        /* For the rest of this life. */
     /* While it is being born: */
     struct base_buffer *first_entry; /* Of the placement group: slot 1. */
     uint64_t init_route, init_id;    /* Whom to tell. */
@@ -101,6 +102,7 @@ struct shard_node {
 
     uint64_t durable_batch;
     uint64_t log_bytes, log_batches, log_syncs;
+    bool log_is_large; /* Past log_size_max by the newest facts, and nothing was cut since. */
     uint64_t unflushed_bytes; /* Handed to the log since the last flush was asked for. */
     uint64_t started_ms;
     struct shard_node_counters counters;
@@ -114,7 +116,7 @@ struct node_replica *node_add_replica(struct shard_node *node, uint32_t group, u
 /* Builds state and consensus; statuses of shard_node_new. */
 enum torc_status node_start_replica(struct shard_node *node, struct node_replica *replica,
                                     const struct consensus_boot *boot);
-/* Notes why a replica does not vote or serve; the first reason stays. Static text. */
+/* Notes why a replica does not vote or serve in this life; the first reason stays. Static text. */
 void node_set_trouble(struct shard_node *node, struct node_replica *replica, const char *text);
 uint64_t node_replica_flushed(const struct node_replica *replica);
 

@@ -54,12 +54,13 @@ static const struct base_settings_item items[] = {
      .help = "Least level of the log lines on standard error."},
     {.name = "log_size_max",
      .type = BASE_SETTINGS_SIZE,
-     .min = 256 << 20,
+     .min = 128 << 20,
      .max = UINT64_C(1) << 50,
      .preset = "4GiB",
      .offset = AT(log_size_max),
      .help =
-         "Past it the log lets entries go although a voter lacks them: it then needs a rebuild."},
+         "Past it the log lets entries go although a voter lacks them: it then needs a rebuild. "
+         "At least 8 segments and four times flush_bytes."},
     {.name = "flush_bytes",
      .type = BASE_SETTINGS_SIZE,
      .min = 1 << 20,

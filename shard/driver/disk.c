@@ -6,7 +6,12 @@
 #include "base/log.h"
 #include "shard/driver/config.h"
 
-enum { DISK_LOAD_ENTRIES_MAX = 256, DISK_LOAD_BYTES_MAX = 1 << 20, DISK_LOADS_MAX = 4096 };
+enum {
+    DISK_LOAD_ENTRIES_MAX = 256,
+    DISK_LOAD_BYTES_MAX = 1 << 20,
+    DISK_LOADS_MAX = 4096,
+    DISK_BUFFER_SIZE = SHARD_LOG_BATCH_SIZE_MAX, /* Any entry fits. */
+};
 
 /* A request in the thread's hands. */
 struct disk_request {
@@ -14,18 +19,16 @@ struct disk_request {
     struct shard_log_batch *log; /* Of a write. */
 };
 
-/* One load at a time: slot by slot, until the range or a bound is reached. */
+/* One load at a time, each one read of the log: as many entries as the bounds let through. */
 struct disk_load {
     struct shard_load wanted;
+    struct store_record records[DISK_LOAD_ENTRIES_MAX];
     struct consensus_entry entries[DISK_LOAD_ENTRIES_MAX];
-    uint32_t count;
-    size_t bytes;
     bool busy;
+    bool large; /* The first entry alone is over the bound on bytes. */
     struct disk_request request;
-    uint8_t *buffer; /* SHARD_REQUEST_SIZE_MAX + some. */
+    uint8_t *buffer; /* DISK_BUFFER_SIZE. */
 };
-
-enum { DISK_BUFFER_SIZE = SHARD_LOG_BATCH_SIZE_MAX };
 
 struct shard_disk {
     const struct base_allocator *allocator;
@@ -35,6 +38,7 @@ struct shard_disk {
     struct shard_load *waiting; /* Loads not begun yet, in order. */
     size_t waiting_count, waiting_capacity;
     bool asking_facts;
+    bool full; /* A write was refused: nothing after it is told to the node. */
 };
 
 struct shard_disk *shard_disk_new(struct store_thread *thread, struct base_pool *pool,
@@ -53,19 +57,23 @@ static void free_request(struct shard_disk *disk, struct disk_request *request)
         base_free(disk->allocator, request, sizeof(*request));
 }
 
+/* The node hears nothing of it. */
+static void drop_request(struct shard_disk *disk, struct disk_request *request)
+{
+    if (request->log != NULL) {
+        shard_log_batch_free(request->log, disk->allocator);
+        base_free(disk->allocator, request->log, sizeof(*request->log));
+    }
+    free_request(disk, request);
+}
+
 void shard_disk_free(struct shard_disk *disk, struct store_request *stopped)
 {
     while (stopped != NULL) {
-        struct disk_request *request = (struct disk_request *)stopped;
-        stopped = stopped->next;
-        if (request->log != NULL) {
-            shard_log_batch_free(request->log, disk->allocator);
-            base_free(disk->allocator, request->log, sizeof(*request->log));
-        }
-        free_request(disk, request);
+        struct store_request *next = stopped->next;
+        drop_request(disk, (struct disk_request *)stopped);
+        stopped = next;
     }
-    for (uint32_t i = 0; i < disk->load.count; i++)
-        base_buffer_unref(disk->load.entries[i].value);
     base_free(disk->allocator, disk->load.buffer, DISK_BUFFER_SIZE);
     base_array_free(disk->allocator, disk->waiting, &disk->waiting_capacity,
                     sizeof(*disk->waiting));
@@ -89,15 +97,18 @@ static struct disk_request *new_request(struct shard_disk *disk, enum store_requ
 /* ---- Loads
  * ---------------------------------------------------------------------------------------- */
 
-static void read_slot(struct shard_disk *disk)
+static void read_entries(struct shard_disk *disk)
 {
     struct disk_load *load = &disk->load;
-    load->request =
-        (struct disk_request){.request = {.kind = STORE_REQUEST_READ,
-                                          .u.read = {.group = load->wanted.group,
-                                                     .slot = load->wanted.first + load->count,
-                                                     .buffer = load->buffer,
-                                                     .buffer_size = DISK_BUFFER_SIZE}}};
+    load->request = (struct disk_request){
+        .request = {.kind = STORE_REQUEST_READ,
+                    .u.read = {.group = load->wanted.group,
+                               .slot = load->wanted.first,
+                               .slot_last = load->wanted.last,
+                               .buffer = load->buffer,
+                               .buffer_size = load->large ? DISK_BUFFER_SIZE : DISK_LOAD_BYTES_MAX,
+                               .records = load->records,
+                               .records_max = load->large ? 1 : DISK_LOAD_ENTRIES_MAX}}};
     submit(disk, &load->request);
 }
 
@@ -112,50 +123,48 @@ static void begin_load(struct shard_disk *disk)
     disk->waiting_count--;
     memmove(&disk->waiting[0], &disk->waiting[1], disk->waiting_count * sizeof(*disk->waiting));
     load->busy = true;
-    load->count = 0;
-    load->bytes = 0;
-    read_slot(disk);
+    load->large = false;
+    read_entries(disk);
 }
 
-/* Takes the slot that was read; true: the load goes on with the next. */
-static bool take_slot(struct shard_disk *disk)
+/* Copies what was read into buffers of the pool, as far as that has room. */
+static uint32_t take_entries(struct shard_disk *disk)
 {
     struct disk_load *load = &disk->load;
-    const struct store_request *request = &load->request.request;
-    const struct store_record *record = &request->u.read.record;
-    if (request->status != TORC_OK) {
-        if (request->status != TORC_NOT_FOUND)
-            base_log(BASE_LOG_ERROR, "log_read_failed", "group=%u slot=%llu why=\"%s\"",
-                     load->wanted.group, (unsigned long long)request->u.read.slot,
-                     torc_status_text(request->status));
-        return false;
+    size_t count = load->request.request.u.read.count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct store_record *record = &load->records[i];
+        struct consensus_entry *entry = &load->entries[i];
+        *entry = (struct consensus_entry){.slot = record->slot,
+                                          .ballot = record->ballot,
+                                          .origin = record->origin,
+                                          .kind = (enum consensus_entry_kind)record->tag};
+        if (entry->kind != CONSENSUS_VALUE)
+            continue;
+        entry->value = base_buffer_copy(disk->pool, record->payload);
+        if (entry->value == NULL)
+            return i;
     }
-    struct consensus_entry entry = {.slot = record->slot,
-                                    .ballot = record->ballot,
-                                    .origin = record->origin,
-                                    .kind = (enum consensus_entry_kind)record->tag};
-    if (entry.kind == CONSENSUS_VALUE) {
-        entry.value = base_buffer_copy(disk->pool, record->payload);
-        if (entry.value == NULL)
-            return false;
-    }
-    load->entries[load->count++] = entry;
-    load->bytes += record->payload.size;
-    return load->count < DISK_LOAD_ENTRIES_MAX && load->bytes < DISK_LOAD_BYTES_MAX &&
-           load->wanted.first + load->count <= load->wanted.last;
+    return (uint32_t)count;
 }
 
-static void finish_slot(struct shard_disk *disk, struct shard_node *node, uint64_t now_ms)
+static void finish_load(struct shard_disk *disk, struct shard_node *node, uint64_t now_ms)
 {
     struct disk_load *load = &disk->load;
-    if (take_slot(disk)) {
-        read_slot(disk);
+    enum torc_status status = load->request.request.status;
+    if (status == TORC_TOO_LARGE && !load->large) {
+        load->large = true;
+        read_entries(disk);
         return;
     }
-    shard_node_loaded(node, load->wanted.group, load->entries, load->count, now_ms);
-    for (uint32_t i = 0; i < load->count; i++)
+    if (status != TORC_OK && status != TORC_NOT_FOUND)
+        base_log(BASE_LOG_ERROR, "log_read_failed", "group=%u slot=%llu why=\"%s\"",
+                 load->wanted.group, (unsigned long long)load->wanted.first,
+                 torc_status_text(status));
+    uint32_t count = take_entries(disk);
+    shard_node_loaded(node, load->wanted.group, load->entries, count, now_ms);
+    for (uint32_t i = 0; i < count; i++)
         base_buffer_unref(load->entries[i].value);
-    load->count = 0;
     load->busy = false;
     begin_load(disk);
 }
@@ -195,26 +204,15 @@ void shard_disk_ask_facts(struct shard_disk *disk)
     submit(disk, new_request(disk, STORE_REQUEST_STATS));
 }
 
-/* A full log is not a damaged one: the process ends, and may be started when there is room. */
-static void check_write(const struct store_request *request)
-{
-    if (request->status == TORC_OK)
-        return;
-    base_log(BASE_LOG_ERROR, "log_write_failed", "why=\"%s\"", torc_status_text(request->status));
-    torc_assert_fail("the log takes no more writes: free room on the disk and start again",
-                     __FILE__, __LINE__);
-}
-
 static void finish(struct shard_disk *disk, struct disk_request *request, struct shard_node *node,
                    uint64_t now_ms)
 {
     switch (request->request.kind) {
     case STORE_REQUEST_WRITE:
-        check_write(&request->request);
         shard_node_stored(node, request->log, request->request.batch, now_ms);
         break;
     case STORE_REQUEST_READ:
-        finish_slot(disk, node, now_ms);
+        finish_load(disk, node, now_ms);
         break;
     case STORE_REQUEST_STATS:
         disk->asking_facts = false;
@@ -228,14 +226,35 @@ static void finish(struct shard_disk *disk, struct disk_request *request, struct
     free_request(disk, request);
 }
 
+/* A failed write has ended the process in the device; a full disk has not, and the log is whole. */
+static void note_full(struct shard_disk *disk, const struct store_request *request)
+{
+    if (disk->full || request->kind != STORE_REQUEST_WRITE || request->status == TORC_OK)
+        return;
+    disk->full = true;
+    base_log(BASE_LOG_ERROR, "log_full",
+             "why=\"%s\" remedy=\"free room on the disk, then start again: nothing that was "
+             "acknowledged is lost\"",
+             torc_status_text(request->status));
+}
+
 bool shard_disk_collect(struct shard_disk *disk, struct shard_node *node, uint64_t now_ms)
 {
     struct store_request *done = store_thread_take(disk->thread);
     bool any = done != NULL;
     while (done != NULL) {
         struct store_request *next = done->next;
-        finish(disk, (struct disk_request *)done, node, now_ms);
+        note_full(disk, done);
+        if (disk->full)
+            drop_request(disk, (struct disk_request *)done);
+        else
+            finish(disk, (struct disk_request *)done, node, now_ms);
         done = next;
     }
     return any;
+}
+
+bool shard_disk_is_full(const struct shard_disk *disk)
+{
+    return disk->full;
 }

@@ -25,5 +25,8 @@ void shard_disk_submit(struct shard_disk *disk, const struct shard_node_ready *r
 void shard_disk_ask_facts(struct shard_disk *disk);
 /* Takes what is finished and tells the node. True: something was. */
 bool shard_disk_collect(struct shard_disk *disk, struct shard_node *node, uint64_t now_ms);
+/* The log had no room for a write, and said so in the process's log: the node was not told of it
+ * nor of anything later, and takes no further turn. */
+bool shard_disk_is_full(const struct shard_disk *disk);
 
 #endif /* TORC_SHARD_DRIVER_DISK_H */

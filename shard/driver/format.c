@@ -18,6 +18,14 @@ static const char usage[] =
     "example: torc-shard format --dir /var/lib/torc --node 1 \\\n"
     "                    --cluster 5f0c2e1d4b3a69788796a5b4c3d2e1f0\n";
 
+enum {
+    FORMAT_SEGMENT_SIZE = 64 << 20,
+    FORMAT_SEGMENT_SIZE_MIN = 20 << 20, /* A whole batch, with the stamps of its blocks. */
+    FORMAT_SEGMENT_SIZE_MAX = 1 << 30,
+};
+_Static_assert(FORMAT_SEGMENT_SIZE_MIN >= SHARD_LOG_BATCH_SIZE_MAX / 16 * 18,
+               "a batch fits into a segment");
+
 struct format_arguments {
     const char *dir;
     struct store_directory_format_options options;
@@ -63,7 +71,7 @@ static int parse(int argc, char **argv, struct format_arguments *ret)
         {"node", required_argument, NULL, 'n'}, {"segment-size", required_argument, NULL, 's'},
         {"help", no_argument, NULL, 'h'},       {0}};
     bool cluster = false;
-    uint64_t node = 0, segment_size = 64 << 20;
+    uint64_t node = 0, segment_size = FORMAT_SEGMENT_SIZE;
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'd')
@@ -72,9 +80,9 @@ static int parse(int argc, char **argv, struct format_arguments *ret)
             return complain("--cluster wants 32 hexadecimal digits, not ", optarg) + 1;
         else if (option == 'n' && !number_of(optarg, 1, UINT32_MAX, &node))
             return complain("--node wants a number from 1 to 4294967295, not ", optarg) + 1;
-        else if (option == 's' &&
-                 !number_of(optarg, SHARD_LOG_BATCH_SIZE_MAX * 2, 1 << 30, &segment_size))
-            return complain("--segment-size wants 33554432 to 1073741824 bytes, not ", optarg) + 1;
+        else if (option == 's' && !number_of(optarg, FORMAT_SEGMENT_SIZE_MIN,
+                                             FORMAT_SEGMENT_SIZE_MAX, &segment_size))
+            return complain("--segment-size wants 20971520 to 1073741824 bytes, not ", optarg) + 1;
         else if (option == 'h')
             return fputs(usage, stdout), 1;
         else if (option == '?')

@@ -18,6 +18,7 @@ enum {
     HOST_DRAIN_MS = 2000,
     HOST_QUEUE_MAX = 65536,
     HOST_EXIT_REFUSED = 1, /* The data directory, the address or the peers say no. */
+    HOST_EXIT_FULL = 73,   /* EX_CANTCREAT of sysexits.h: no room for the log. */
 };
 
 struct host {
@@ -36,6 +37,7 @@ struct host {
     uint32_t peer_nodes[SHARD_NODES_MAX];
     size_t peer_count;
     bool turn_wanted, draining, stopping;
+    bool full; /* The state has no room, and the log says so. */
     int exit_code;
 };
 
@@ -193,12 +195,24 @@ static void on_disk(uv_poll_t *poll, int status, int events)
     (void)events;
     if (shard_disk_collect(host->disk, host->node, now_ms()))
         host->turn_wanted = true;
+    if (shard_disk_is_full(host->disk))
+        stop(host, HOST_EXIT_FULL);
 }
 
 static void on_facts(uv_timer_t *timer)
 {
     struct host *host = timer->data;
     shard_disk_ask_facts(host->disk);
+    bool full = shard_node_is_full(host->node);
+    if (full && !host->full)
+        base_log(BASE_LOG_ERROR, "state_full",
+                 "node=%llu dir=\"%s\" why=\"less than state.free_size_min is free on the disk: "
+                 "nothing is applied until there is room\"",
+                 (unsigned long long)host->config->node, host->config->dir);
+    if (!full && host->full)
+        base_log(BASE_LOG_INFO, "state_has_room", "node=%llu",
+                 (unsigned long long)host->config->node);
+    host->full = full;
 }
 
 static void on_drain_timeout(uv_timer_t *timer)

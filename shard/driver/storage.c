@@ -1,13 +1,22 @@
 #include "shard/driver/storage.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "store/driver/rocks.h"
 #include "store/log.h"
 
-enum { STORAGE_REQUESTS_MAX = 65536 };
+enum {
+    STORAGE_REQUESTS_MAX = 65536,
+    STORAGE_SPARE_SEGMENTS = 1,
+    STORAGE_SLACK_SEGMENTS = 2,
+    /* What the log may take with nothing kept for a voter that lags: the slack, the one written to,
+     * spares, and twice what is not flushed yet, which may be twice flush_bytes. */
+    STORAGE_SEGMENTS_MIN = 8,
+    STORAGE_FLUSHES_MIN = 4,
+};
 
 static void refuse(const struct shard_driver_config *config, const char *text)
 {
@@ -34,6 +43,24 @@ static bool open_directory(struct host_storage *storage, const struct shard_driv
         base_log(BASE_LOG_WARN, "superblock_repaired", "node=%" PRIu64 " dir=\"%s\"", config->node,
                  config->dir);
     return true;
+}
+
+/* Otherwise entries would go although every voter only needs a moment. */
+static bool check_log_size(const struct host_storage *storage,
+                           const struct shard_driver_config *config)
+{
+    uint64_t segments = STORAGE_SEGMENTS_MIN * storage->superblock->segment_size;
+    uint64_t least = segments + STORAGE_FLUSHES_MIN * config->flush_bytes;
+    if (config->log_size_max >= least)
+        return true;
+    char text[STORE_DIRECTORY_TEXT_SIZE];
+    snprintf(text, sizeof(text),
+             "log_size_max is %" PRIu64 " and must be at least %" PRIu64 ": %d segments of %" PRIu64
+             " bytes and %d times flush_bytes",
+             config->log_size_max, least, STORAGE_SEGMENTS_MIN, storage->superblock->segment_size,
+             STORAGE_FLUSHES_MIN);
+    refuse(config, text);
+    return false;
 }
 
 static bool open_state(struct host_storage *storage, const struct shard_driver_config *config)
@@ -79,10 +106,22 @@ static void note_loadable(struct host_storage *storage)
     }
 }
 
+static void log_recovered(const struct host_storage *storage,
+                          const struct shard_driver_config *config)
+{
+    size_t replicas = shard_recovery_count(storage->recovery), entries = 0;
+    for (size_t i = 0; i < replicas; i++)
+        entries += shard_recovery_at(storage->recovery, i)->entry_count;
+    base_log(BASE_LOG_INFO, "recovered",
+             "node=%" PRIu64 " replicas=%zu entries=%zu bytes=%zu batch=%" PRIu64, config->node,
+             replicas, entries, storage->pool.bytes_used, storage->recovered_batch);
+}
+
 static bool open_log(struct host_storage *storage, const struct shard_driver_config *config)
 {
-    struct store_log_config log = {
-        .batch_size_max = SHARD_LOG_BATCH_SIZE_MAX, .spare_segments = 1, .slack_segments = 2};
+    struct store_log_config log = {.batch_size_max = SHARD_LOG_BATCH_SIZE_MAX,
+                                   .spare_segments = STORAGE_SPARE_SEGMENTS,
+                                   .slack_segments = STORAGE_SLACK_SEGMENTS};
     storage->recovery = shard_recovery_new(storage->kv, &storage->pool, base_allocator_system());
     struct store_log_visitor visitor = {.context = storage->recovery,
                                         .record = visit_record,
@@ -113,6 +152,7 @@ static bool open_log(struct host_storage *storage, const struct shard_driver_con
     store_log_stats(storage->log, &stats);
     storage->recovered_batch = stats.position.batch;
     note_loadable(storage);
+    log_recovered(storage, config);
     return true;
 }
 
@@ -141,9 +181,9 @@ static bool start_thread(struct host_storage *storage, const struct shard_driver
 bool host_storage_open(struct host_storage *storage, const struct shard_driver_config *config)
 {
     base_pool_init(&storage->pool, base_allocator_system(), config->pool_bytes);
-    return open_directory(storage, config) && open_state(storage, config) &&
-           open_log(storage, config) && raise_incarnation(storage, config) &&
-           start_thread(storage, config);
+    return open_directory(storage, config) && check_log_size(storage, config) &&
+           open_state(storage, config) && open_log(storage, config) &&
+           raise_incarnation(storage, config) && start_thread(storage, config);
 }
 
 void host_storage_recovered(struct host_storage *storage)

@@ -107,6 +107,25 @@ static void do_writes(struct store_thread *thread, const struct chain *taken)
     }
 }
 
+static enum torc_status read_range(struct store_log *log, struct store_request *request)
+{
+    uint8_t *buffer = request->u.read.buffer;
+    size_t room = request->u.read.buffer_size, count = 0;
+    uint64_t slot = request->u.read.slot;
+    enum torc_status status = TORC_NOT_FOUND;
+    for (; slot <= request->u.read.slot_last && count < request->u.read.records_max; slot++) {
+        struct store_record *record = &request->u.read.records[count];
+        status = store_log_read(log, request->u.read.group, slot, buffer, room, record);
+        if (status != TORC_OK)
+            break;
+        buffer += record->payload.size;
+        room -= record->payload.size;
+        count++;
+    }
+    request->u.read.count = count;
+    return count > 0 ? TORC_OK : status;
+}
+
 static enum torc_status raise_superblock(struct store_thread *thread,
                                          const struct store_request *request)
 {
@@ -126,9 +145,7 @@ static void do_other(struct store_thread *thread, struct store_request *request)
     case STORE_REQUEST_WRITE:
         return; /* Done with the others. */
     case STORE_REQUEST_READ:
-        request->status = store_log_read(thread->log, request->u.read.group, request->u.read.slot,
-                                         request->u.read.buffer, request->u.read.buffer_size,
-                                         &request->u.read.record);
+        request->status = read_range(thread->log, request);
         return;
     case STORE_REQUEST_TRIM:
         request->status = store_log_trim(thread->log, request->u.trim.group, request->u.trim.slot);

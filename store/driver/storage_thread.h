@@ -41,13 +41,18 @@ struct store_request {
             const struct store_record *records;
             size_t count;
         } write;
-        /* The newest record of a slot; on TORC_OK `record`'s payload lies in `buffer`. */
+        /* The newest records of the slots from `slot` to `slot_last`, as far as they are there one
+         * after the other and fit, at most records_max: one request, since each may wait for a
+         * sync. Payloads lie in `buffer`. TORC_OK: `count` is at least 1; else why the first could
+         * not be read. */
         struct {
             uint32_t group;
-            uint64_t slot;
+            uint64_t slot, slot_last;
             void *buffer;
             size_t buffer_size;
-            struct store_record record;
+            struct store_record *records;
+            size_t records_max;
+            size_t count; /* Result. */
         } read;
         struct {
             uint32_t group;

@@ -177,16 +177,35 @@ static void write_many(struct node *node)
     free(writes);
 }
 
+/* A read takes what is there in a row, as many as are asked for and as fit. */
 static void read_back(struct node *node)
 {
-    uint8_t buffer[PAYLOAD_SIZE];
-    struct store_request request = {
-        .kind = STORE_REQUEST_READ,
-        .u.read = {.group = 1, .slot = WRITES, .buffer = buffer, .buffer_size = sizeof buffer}};
+    static uint8_t buffer[3 * PAYLOAD_SIZE];
+    struct store_record records[4];
+    struct store_request request = {.kind = STORE_REQUEST_READ,
+                                    .u.read = {.group = 1,
+                                               .slot = WRITES - 1,
+                                               .slot_last = WRITES + 5,
+                                               .buffer = buffer,
+                                               .buffer_size = sizeof buffer,
+                                               .records = records,
+                                               .records_max = 4}};
     TORC_ASSERT(run(node, &request)->status == TORC_OK);
-    TORC_ASSERT(request.u.read.record.slot == WRITES);
-    TORC_ASSERT(memcmp(buffer, payload, sizeof buffer) == 0);
+    TORC_ASSERT(request.u.read.count == 2); /* The end of the log. */
+    TORC_ASSERT(records[0].slot == WRITES - 1 && records[1].slot == WRITES);
+    TORC_ASSERT(memcmp(buffer + PAYLOAD_SIZE, payload, PAYLOAD_SIZE) == 0);
+    TORC_ASSERT(records[1].payload.data == buffer + PAYLOAD_SIZE);
+    request.u.read.slot = WRITES - 9;
+    TORC_ASSERT(run(node, &request)->status == TORC_OK);
+    TORC_ASSERT(request.u.read.count == 3); /* The buffer. */
+    request.u.read.records_max = 2;
+    TORC_ASSERT(run(node, &request)->status == TORC_OK && request.u.read.count == 2);
+    request.u.read.slot_last = WRITES - 9;
+    TORC_ASSERT(run(node, &request)->status == TORC_OK && request.u.read.count == 1);
+    request.u.read.buffer_size = PAYLOAD_SIZE - 1;
+    TORC_ASSERT(run(node, &request)->status == TORC_TOO_LARGE && request.u.read.count == 0);
     request.u.read.slot = WRITES + 1;
+    request.u.read.slot_last = WRITES + 1;
     TORC_ASSERT(run(node, &request)->status == TORC_NOT_FOUND);
 }
 

@@ -32,7 +32,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "server", "7.0.0", "O(N) where N is the number of commands to look up", "[command ...]",
      "Returns documentary information about one, multiple or all commands.",
      "Without the arguments' grammar."},
-    {ROUTER_COMMAND_GETKEYS, "command|getkeys", -3, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0,
+    {ROUTER_COMMAND_GETKEYS, "command|getkeys", -4, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0,
      0, "server", "2.8.13", "O(N) where N is the number of arguments", "command [arg ...]",
      "Extracts the key names from an arbitrary command.", NULL},
     {ROUTER_COMMAND_INFO, "command|info", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
@@ -413,10 +413,8 @@ static void reply_infos(const struct base_bytes *names, size_t count, unsigned p
         const struct router_command *command = find_full(names[i]);
         if (command != NULL)
             reply_info(command, protocol, out);
-        else if (protocol == ROUTER_PROTOCOL_3)
-            router_reply_null(out, protocol);
         else
-            router_buffer_text(out, "*-1\r\n"); /* RESP2 has a null of its own for arrays. */
+            router_reply_null(out, protocol);
     }
     for (size_t i = 0; count == 0 && i < ROUTER_COMMAND_TABLE_SIZE; i++) {
         if (!is_sub(&commands[i]))

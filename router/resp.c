@@ -209,7 +209,7 @@ static bool multibulk_begin(struct router_resp *resp, struct base_bytes input, s
         *ret_status = ROUTER_RESP_MORE;
     else if (line == LINE_LONG)
         *ret_status = fail(resp, "Protocol error: too big mbulk count string");
-    else if (!router_number_read(text, &count) || count > ROUTER_RESP_ARGS_MAX)
+    else if (!router_number_read(text, &count) || count > INT32_MAX)
         *ret_status = fail(resp, "Protocol error: invalid multibulk length");
     else if (count > (int64_t)resp->limits.args_max)
         *ret_status = fail_limit(resp, "too many arguments", "args_max", resp->limits.args_max);

@@ -406,7 +406,7 @@ static bool read_result(const char *text, struct wire_result *result, uint8_t *b
         result->bytes = base_bytes_of(bytes, 8);
     } else if (strncmp(text, "error ", 6) == 0) {
         result->kind = WIRE_RESULT_ERROR;
-        result->error = (enum wire_error)atoi(text + 6);
+        result->error = (enum wire_error)strtoul(text + 6, NULL, 10);
     } else {
         return false;
     }
@@ -593,7 +593,7 @@ static void play(struct player *player, char *line)
     } else if (strncmp(line, "reply ", 6) == 0) {
         play_reply(player, line);
     } else if (strncmp(line, "lost ", 5) == 0) {
-        router_peer_lost(player->router, (uint32_t)atoi(line + 5) - 1);
+        router_peer_lost(player->router, (uint32_t)strtoul(line + 5, NULL, 10) - 1);
     } else if (strcmp(line, "drain") == 0) {
         router_drain(player->router);
         printf("  drained: %s\n", router_drained(player->router) ? "yes" : "no");

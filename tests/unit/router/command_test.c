@@ -148,9 +148,9 @@ Test(router_command, command_replies_are_whole)
         "COMMAND LIST",
         "COMMAND LIST FILTERBY MODULE x",
         "COMMAND GETKEYS mget a b",
-        "COMMAND GETKEYS ping",
-        "COMMAND GETKEYS nosuch",
-        "COMMAND GETKEYS get",
+        "COMMAND GETKEYS ping x",
+        "COMMAND GETKEYS nosuch x",
+        "COMMAND GETKEYS get a b",
     };
     struct counting counting;
     struct router_buffer out = router_buffer_empty(counting_init(&counting));

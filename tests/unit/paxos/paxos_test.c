@@ -10,7 +10,7 @@
 
 #define RULE(name, mutant)                                                                         \
     static bool name(struct rig *rig);                                                             \
-    Test(paxos_rules, name)                                                                        \
+    Test(paxos, name)                                                                              \
     {                                                                                              \
         static struct rig with, without;                                                           \
         rig_init(&with);                                                                           \
@@ -227,7 +227,7 @@ RULE(rule_3_adopts_what_may_be_chosen, ADOPTS_NOTHING)
 }
 
 /* A promise reports as chosen what its sender knows chosen, above every ballot. */
-Test(paxos_rules, rule_3_chosen_is_above_every_ballot)
+Test(paxos, rule_3_chosen_is_above_every_ballot)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -252,7 +252,7 @@ RULE(rule_3_refuses_who_is_behind, PROMISE_FORGETS_CHOSEN)
 
 /* A slot for which a quorum reports nothing gets a no-op, and the barrier comes after everything.
  */
-Test(paxos_rules, rule_3_fills_holes_and_ends_with_the_barrier)
+Test(paxos, rule_3_fills_holes_and_ends_with_the_barrier)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -348,7 +348,7 @@ RULE(rule_5_applies_in_order, APPLY_OUT_OF_ORDER)
 }
 
 /* What is unacknowledged for a timeout is sent again, to those who owe the answer. */
-Test(paxos_rules, rule_5_unacknowledged_is_sent_again)
+Test(paxos, rule_5_unacknowledged_is_sent_again)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -376,7 +376,7 @@ RULE(rule_6_leads_only_with_a_quorum, QUORUM_OFF_BY_ONE)
 }
 
 /* Nobody gets a yes from who hears a leader; but the leader itself, stepped down, does. */
-Test(paxos_rules, rule_6_canvass_is_refused_while_a_leader_is_heard)
+Test(paxos, rule_6_canvass_is_refused_while_a_leader_is_heard)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -397,7 +397,7 @@ Test(paxos_rules, rule_6_canvass_is_refused_while_a_leader_is_heard)
 }
 
 /* A candidate that lacks what is no longer in memory here gets a no, and this replica stands. */
-Test(paxos_rules, rule_6_who_is_asked_by_one_behind_stands_itself)
+Test(paxos, rule_6_who_is_asked_by_one_behind_stands_itself)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -415,7 +415,7 @@ Test(paxos_rules, rule_6_who_is_asked_by_one_behind_stands_itself)
 }
 
 /* A leader that a majority has not answered for an election timeout steps down. */
-Test(paxos_rules, rule_6_leader_without_a_quorum_steps_down)
+Test(paxos, rule_6_leader_without_a_quorum_steps_down)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -472,7 +472,7 @@ RULE(rule_7_read_waits_for_the_barrier, READ_BEFORE_BARRIER)
 }
 
 /* Reads that wait for a leader that steps down are told so. */
-Test(paxos_rules, rule_7_reads_end_with_the_leadership)
+Test(paxos, rule_7_reads_end_with_the_leadership)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -567,7 +567,7 @@ RULE(rule_7_stale_read_knows_its_age, FRESH_WITHOUT_ROUND)
 /* ---- Handing over. */
 
 /* The target is asked when everything is chosen and it has it; it needs no canvass. */
-Test(paxos_rules, transfer_asks_a_target_that_is_caught_up)
+Test(paxos, transfer_asks_a_target_that_is_caught_up)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -596,7 +596,7 @@ Test(paxos_rules, transfer_asks_a_target_that_is_caught_up)
 }
 
 /* A replica that is asked to take over prepares at once, and says whose lease was given up. */
-Test(paxos_rules, transfer_target_prepares_without_a_canvass)
+Test(paxos, transfer_target_prepares_without_a_canvass)
 {
     static struct rig rig;
     rig_init(&rig);
@@ -637,7 +637,7 @@ RULE(rule_10_amnesiac_never_votes, AMNESIAC_VOTES)
 /* ---- Rule 12. */
 
 /* Heartbeats are due at multiples of the interval, whatever group and whenever it was elected. */
-Test(paxos_rules, rule_12_heartbeats_are_due_on_one_grid)
+Test(paxos, rule_12_heartbeats_are_due_on_one_grid)
 {
     static struct rig rig;
     rig_init(&rig);

@@ -36,7 +36,8 @@ struct admin_dev {
     enum admin_dev_phase phase;
     char cluster[ADMIN_ID_TEXT_SIZE];
     uint32_t node_count, shard_count;
-    uint16_t port;                                         /* RESP; node i has port + i. */
+    uint16_t port;         /* RESP; node i has port + i. */
+    uint64_t segment_size; /* For a first start; 0: the usual. Not in the file. */
     char storage[ADMIN_DEV_NODES_MAX][ADMIN_ID_TEXT_SIZE]; /* Of node i + 1. */
 };
 

@@ -163,11 +163,14 @@ static void id_make(char ret_text[ADMIN_ID_TEXT_SIZE])
 
 static int node_format(struct admin_dev *dev, const char *binary, uint32_t index)
 {
-    char dir[PATH_MAX], node[16], output[PROGRAM_OUTPUT_SIZE_MAX];
+    char dir[PATH_MAX], node[16], size[24], output[PROGRAM_OUTPUT_SIZE_MAX];
     snprintf(node, sizeof(node), "%u", index + 1);
+    snprintf(size, sizeof(size), "%lu", (unsigned long)dev->segment_size);
     admin_dev_path(dev, index, "", dir);
-    const char *argv[] = {binary,       "format", "--dir", dir, "--cluster",
-                          dev->cluster, "--node", node,    NULL};
+    const char *argv[] = {binary,   "format", "--dir",          dir,  "--cluster", dev->cluster,
+                          "--node", node,     "--segment-size", size, NULL};
+    if (dev->segment_size == 0)
+        argv[8] = NULL;
     int code = program_run((char *const *)(uintptr_t)argv, output);
     const char *storage = strstr(output, "storage=");
     if (code != 0 || storage == NULL || !id_text_valid(storage + strlen("storage=")))

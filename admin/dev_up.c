@@ -30,7 +30,7 @@ enum {
 struct up {
     const char *dir, *load_file;
     bool detach, no_load, respawn;
-    uint64_t port, nodes, shards; /* 0: not given. */
+    uint64_t port, nodes, shards, segment_size; /* 0: not given. */
     struct admin_texts sets;
     struct admin_dev dev;
     bool fresh; /* The first start in this directory. */
@@ -66,6 +66,7 @@ static int dev_choose(struct up *up)
         up->dev.port = (uint16_t)(up->port == 0 ? ADMIN_DEV_PORT_DEFAULT : up->port);
         up->dev.node_count = (uint32_t)(up->nodes == 0 ? 3 : up->nodes);
         up->dev.shard_count = (uint32_t)(up->shards == 0 ? 3 : up->shards);
+        up->dev.segment_size = up->segment_size;
         return 0;
     case ADMIN_DEV_FOUND:
         break;
@@ -76,6 +77,9 @@ static int dev_choose(struct up *up)
         return admin_fail("the first start in %s was interrupted while its data directories were "
                           "made; nothing was ever stored there: remove it and start again",
                           up->dev.dir);
+    if (up->segment_size != 0)
+        return admin_refuse("--segment-size counts at the first start in a directory only; leave "
+                            "it away");
     int code = option_keep("--port", up->port, up->dev.port);
     if (code == 0)
         code = option_keep("--nodes", up->nodes, up->dev.node_count);
@@ -382,6 +386,8 @@ int admin_dev_up_main(int argc, char **argv)
          ADMIN_DEV_NODES_MAX},
         {"--shards", ADMIN_OPTION_NUMBER, "S", "shards, of 3 replicas each (3)", &up.shards, 1,
          ADMIN_DEV_SHARDS_MAX},
+        {"--segment-size", ADMIN_OPTION_NUMBER, "BYTES", "of the logs' files (67108864)",
+         &up.segment_size, 20 << 20, 1 << 30},
         {"--load", ADMIN_OPTION_TEXT, "FILE", "load \"key<TAB>value\" lines or stanzas",
          &up.load_file, 0, 0},
         {"--no-load", ADMIN_OPTION_FLAG, NULL, "load nothing, and do not check what was loaded",

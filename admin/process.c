@@ -29,8 +29,9 @@ static size_t proc_read(pid_t pid, const char *name, char *buffer, size_t buffer
     return (size_t)size;
 }
 
-/* State letter and start time; false when there is no such process. */
-static bool stat_read(pid_t pid, char *ret_state, uint64_t *ret_start_time)
+/* Whether all of it has ended, and its start time; false when there is no such process. A killed
+ * process can be a zombie whose other threads still hold its ports and files for a moment. */
+static bool stat_read(pid_t pid, bool *ret_ended, uint64_t *ret_start_time)
 {
     char text[PROC_TEXT_SIZE_MAX];
     if (pid <= 0 || proc_read(pid, "stat", text, sizeof(text)) == 0)
@@ -38,39 +39,43 @@ static bool stat_read(pid_t pid, char *ret_state, uint64_t *ret_start_time)
     char *at = strrchr(text, ')'); /* The name before it may hold anything. */
     if (at == NULL || strlen(at) < 4)
         return false;
-    char state = at[2];
+    bool zombie = at[2] == 'Z' || at[2] == 'X';
+    unsigned long long threads = 0;
     at += 2;
     for (int field = 3; field < 22; field++) {
+        if (field == 20)
+            threads = strtoull(at, NULL, 10);
         at = strchr(at, ' ');
         if (at == NULL)
             return false;
         at++;
     }
-    *ret_state = state;
+    *ret_ended = zombie && threads <= 1;
     *ret_start_time = strtoull(at, NULL, 10);
     return true;
 }
 
 struct admin_process admin_process_of(pid_t pid)
 {
-    char state;
+    bool ended;
     struct admin_process process = {.pid = pid};
-    if (!stat_read(pid, &state, &process.start_time))
+    if (!stat_read(pid, &ended, &process.start_time))
         return (struct admin_process){0, 0};
     return process;
 }
 
 bool admin_process_runs(struct admin_process process, const char *mark)
 {
-    char state;
+    bool ended;
     uint64_t start_time;
-    if (!stat_read(process.pid, &state, &start_time) || start_time != process.start_time ||
-        state == 'Z' || state == 'X')
+    if (!stat_read(process.pid, &ended, &start_time) || start_time != process.start_time || ended)
         return false;
     if (mark == NULL)
         return true;
     char line[PROC_TEXT_SIZE_MAX];
     size_t size = proc_read(process.pid, "cmdline", line, sizeof(line));
+    if (size == 0) /* It is ending and has given up its memory, and the line with it. */
+        return true;
     for (size_t i = 0; i + 1 < size; i++) {
         if (line[i] == '\0')
             line[i] = ' ';

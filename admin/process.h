@@ -20,8 +20,9 @@ struct admin_process {
 /* Of a living process, such as this one; pid 0 when there is none. */
 struct admin_process admin_process_of(pid_t pid);
 /*
- * Whether it still runs: same pid, same start time, not a zombie, and `mark` (when not NULL) is
- * part of its command line. The start time alone could repeat after the machine started again.
+ * Whether it still runs: same pid, same start time, not ended with all its threads, and `mark`
+ * (when not NULL) is part of its command line. The start time alone could repeat after the machine
+ * started again.
  */
 bool admin_process_runs(struct admin_process process, const char *mark);
 

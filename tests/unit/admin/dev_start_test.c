@@ -13,13 +13,13 @@
 #include "tests/lib/scratch.h"
 
 /* Stand-ins: a shard formats its directory, and either program knows one setting of its own. */
-static const char shard_text[] =
-    "#!/bin/sh\n"
-    "if [ \"$1\" = format ]; then\n"
-    "  mkdir \"$3\" && : >\"$3/superblock.0\" && echo storage=$(printf '%032d' \"$7\")\n"
-    "elif [ \"$4\" != shard.only=1 ] && [ \"$4\" != both=1 ]; then\n"
-    "  echo unknown; exit 2\n"
-    "fi\n";
+static const char shard_text[] = "#!/bin/sh\n"
+                                 "if [ \"$1\" = format ]; then\n"
+                                 "  mkdir \"$3\" && echo \"$8 $9\" >\"$3/superblock.0\" &&\n"
+                                 "    echo storage=$(printf '%032d' \"$7\")\n"
+                                 "elif [ \"$4\" != shard.only=1 ] && [ \"$4\" != both=1 ]; then\n"
+                                 "  echo unknown; exit 2\n"
+                                 "fi\n";
 static const char router_text[] = "#!/bin/sh\n[ \"$4\" = both=1 ] || { echo unknown; exit 2; }\n";
 
 static char dir[SCRATCH_PATH_SIZE], path[PATH_MAX];
@@ -64,6 +64,20 @@ Test(dev_start, formats_once_and_notes_it, .init = set_up, .fini = tear_down)
     admin_dev_path(&again, 1, "/superblock.0", path);
     cr_assert_eq(unlink(path), 0);
     cr_assert_eq(admin_dev_check_dirs(&again), 1);
+}
+
+/* A size of log segments is handed on. */
+Test(dev_start, format_takes_a_segment_size, .init = set_up, .fini = tear_down)
+{
+    char text[64] = "";
+    dev.segment_size = 33554432;
+    cr_assert_eq(admin_dev_format(&dev, &binaries), 0);
+    admin_dev_path(&dev, 1, "/superblock.0", path);
+    FILE *in = fopen(path, "re");
+    cr_assert_not_null(in);
+    cr_assert_not_null(fgets(text, sizeof(text), in));
+    fclose(in);
+    cr_assert_str_eq(text, "--segment-size 33554432\n");
 }
 
 /* A format that fails leaves the phase that says so. */

@@ -1,6 +1,9 @@
 #include "admin/process.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +52,47 @@ Test(process, the_tail_is_the_last_lines, .init = set_up, .fini = tear_down)
     fclose(out);
     cr_assert_str_eq(text, "one\ntwo\nthree\n");
     free(text);
+}
+
+static void *thread_main(void *context)
+{
+    char byte;
+    ssize_t size = read(*(int *)context, &byte, 1);
+    (void)size;
+    _exit(0);
+}
+
+static bool is_zombie(pid_t pid)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    FILE *in = fopen(path, "re");
+    cr_assert_not_null(in);
+    cr_assert_not_null(fgets(text, sizeof(text), in));
+    fclose(in);
+    return strstr(text, ") Z ") != NULL;
+}
+
+/* A process whose first thread has ended and whose others still hold its files has not ended. */
+Test(process, a_zombie_with_threads_still_runs, .timeout = 30)
+{
+    int fds[2];
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        close(fds[1]);
+        if (pthread_create(&thread, NULL, thread_main, &fds[0]) == 0)
+            pthread_exit(NULL);
+        _exit(1);
+    }
+    struct admin_process process = admin_process_of(pid);
+    while (!is_zombie(pid))
+        sched_yield();
+    cr_assert(admin_process_runs(process, NULL));
+    close(fds[1]);
+    cr_assert_eq(waitpid(pid, NULL, 0), pid);
+    cr_assert(!admin_process_runs(process, NULL));
 }
 
 /* How a process ended, in words. */

@@ -214,7 +214,8 @@ static void settle(struct player *player)
         for (size_t i = 0; i < ready.message_count; i++)
             print_message(arena, &ready.messages[i]);
         TORC_ASSERT(ready.action_count <= CLIENTS_MAX);
-        memcpy(actions, ready.actions, ready.action_count * sizeof(*actions));
+        for (size_t i = 0; i < ready.action_count; i++)
+            actions[i] = ready.actions[i];
         for (size_t i = 0; i < ready.action_count; i++)
             print_action(player, &actions[i]);
         player->wake_at_us = ready.wake_at_us;

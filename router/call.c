@@ -68,6 +68,13 @@ struct router_buffer *router_call_out(struct router_call *call)
     return connection->first == call ? &connection->output : &call->out;
 }
 
+/* What a call keeps counts as output that the client has not taken, with the same bounds. */
+static void kept_update(struct router_call *call)
+{
+    call->connection->kept += call->out.size - call->kept;
+    call->kept = call->out.size;
+}
+
 /* Takes finished calls off the front; what a later one has kept joins the output. */
 static void calls_flush(struct router *router, struct router_connection *connection)
 {
@@ -79,6 +86,7 @@ static void calls_flush(struct router *router, struct router_connection *connect
         if (connection->first == NULL)
             connection->last = NULL;
         connection->call_count--;
+        connection->kept -= call->kept;
         router->call_count--;
         call_recycle(router, call);
     }
@@ -97,6 +105,7 @@ void router_call_finished(struct router *router, struct router_call *call)
     call->finished = true;
     if (call->walk != NULL)
         connection->walking = false;
+    kept_update(call);
     if (connection->first == call)
         calls_flush(router, connection);
     router_connection_touch(router, connection);
@@ -197,14 +206,17 @@ void router_call_error(struct router *router, struct router_call *call, struct r
 /* ---- Commands on keys
  * ---------------------------------------------------------------------------- */
 
-static void value_keep(struct router_call *call, uint32_t part, const struct wire_result *result)
+static void value_keep(struct router *router, struct router_call *call, uint32_t part,
+                       const struct wire_result *result)
 {
     struct router_value *value = &call->values[part];
-    value->present = result->kind == WIRE_RESULT_BYTES;
+    value->present = result->kind == WIRE_RESULT_BYTES && call->connection->open;
     value->at = call->out.size;
     value->size = value->present ? result->bytes.size : 0;
     if (value->present)
         router_buffer_append(&call->out, result->bytes);
+    kept_update(call);
+    router_connection_touch(router, call->connection);
 }
 
 /* The values in the order of the keys. They came into `out` in any order, so a call that has to
@@ -265,7 +277,7 @@ void router_call_done(void *context, void *call_of, uint32_t part,
         return;
     }
     if (answered && call->reply == ROUTER_PLAN_VALUES)
-        value_keep(call, part, outcome->result);
+        value_keep(router, call, part, outcome->result);
     else if (answered)
         call->sum += router_plan_count(outcome->result);
     if (call->pending == 0)

@@ -193,7 +193,7 @@ bool router_connection_written(struct router *router, uint32_t slot)
 
 static size_t unread_output(const struct router_connection *connection)
 {
-    return connection->output.size + connection->writing.size;
+    return connection->output.size + connection->writing.size + connection->kept;
 }
 
 /* Whether its next command may begin now. */
@@ -418,15 +418,18 @@ static void check_connection(const struct router *router,
                              const struct router_connection *connection)
 {
     uint32_t count = 0;
+    size_t kept = 0;
     const struct router_call *last = NULL;
     for (const struct router_call *call = connection->first; call != NULL; call = call->next) {
         TORC_ASSERT(call->connection == connection);
         TORC_ASSERT(call->finished == (call->pending == 0));
         last = call;
         count++;
+        kept += call->kept;
     }
     TORC_ASSERT(connection->last == last);
     TORC_ASSERT(connection->call_count == count);
+    TORC_ASSERT(connection->kept == kept);
     TORC_ASSERT(count <= router->config.client_inflight_max + 1); /* And one protocol error. */
     TORC_ASSERT(connection->first == NULL || !connection->first->finished);
     TORC_ASSERT(connection->open == (connection->slot < router->config.clients_max &&

@@ -42,6 +42,7 @@ struct router_call {
     uint64_t started_us;
     struct router_tally tally;
     struct router_buffer out;    /* Until finished: the values that came. */
+    size_t kept;                 /* Of its size, what connection->kept counts. */
     struct router_value *values; /* One per key, when the reply is an array of values. */
     size_t value_capacity;
     struct router_walk *walk; /* Of a command over all groups; else NULL. */
@@ -63,6 +64,7 @@ struct router_connection {
     struct router_buffer input, output, writing, name;
     struct router_call *first, *last; /* Calls in the order of their commands. */
     uint32_t call_count;
+    size_t kept;                               /* Bytes that its calls keep for their turn. */
     struct router_connection *previous, *next; /* All that live. */
     struct router_connection *dirty_next, *starved_next;
 };

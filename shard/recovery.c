@@ -68,30 +68,36 @@ uint64_t shard_recovery_flushed(struct shard_recovery *recovery, uint32_t group)
     return shard_state_flushed_slot(recovery->kv, group);
 }
 
-static void add_replica(struct shard_recovery *recovery, const struct store_record *record)
+/* The replica that a record belongs to. Its REPLICA record may stand behind others of its records:
+ * recycling writes again what is still needed of the oldest segment. */
+static struct shard_recovered *find_or_add(struct shard_recovery *recovery, uint32_t group,
+                                           uint64_t replica)
 {
-    size_t at = position(recovery, record->group);
-    bool known = at < recovery->group_count && recovery->groups[at].group == record->group;
-    if (known && recovery->groups[at].replica == record->replica)
-        return; /* Copied forward. */
-    TORC_ASSERT(!known);
+    size_t at = position(recovery, group);
+    if (at < recovery->group_count && recovery->groups[at].group == group) {
+        TORC_ASSERT(recovery->groups[at].replica == replica); /* The log saw to it. */
+        return &recovery->groups[at];
+    }
     recovery->groups =
         base_array_reserve(recovery->allocator, recovery->groups, &recovery->groups_capacity,
                            recovery->group_count + 1, sizeof(*recovery->groups));
     memmove(&recovery->groups[at + 1], &recovery->groups[at],
             (recovery->group_count - at) * sizeof(*recovery->groups));
     recovery->group_count++;
-    struct shard_recovered *group = &recovery->groups[at];
-    uint64_t flushed = shard_recovery_flushed(recovery, record->group);
-    *group = (struct shard_recovered){.group = record->group,
-                                      .replica = record->replica,
-                                      .flushed = flushed,
-                                      .compacted = flushed};
-    if (record->payload.size > 0) {
-        uint8_t *birth = base_alloc(recovery->allocator, record->payload.size);
-        memcpy(birth, record->payload.data, record->payload.size);
-        group->birth = base_bytes_of(birth, record->payload.size);
-    }
+    uint64_t flushed = shard_recovery_flushed(recovery, group);
+    recovery->groups[at] = (struct shard_recovered){
+        .group = group, .replica = replica, .flushed = flushed, .compacted = flushed};
+    return &recovery->groups[at];
+}
+
+static void set_birth(struct shard_recovery *recovery, struct shard_recovered *group,
+                      struct base_bytes payload)
+{
+    if (group->birth.size > 0 || payload.size == 0)
+        return; /* Copied forward. */
+    uint8_t *birth = base_alloc(recovery->allocator, payload.size);
+    memcpy(birth, payload.data, payload.size);
+    group->birth = base_bytes_of(birth, payload.size);
 }
 
 static void drop_replica(struct shard_recovery *recovery, uint32_t group, uint64_t replica)
@@ -161,18 +167,15 @@ static void raise_promise(struct shard_recovered *group, struct base_ballot ball
 
 void shard_recovery_record(struct shard_recovery *recovery, const struct store_record *record)
 {
-    if (record->kind == STORE_RECORD_REPLICA) {
-        add_replica(recovery, record);
-        return;
-    }
     if (record->kind == STORE_RECORD_DROP) {
         drop_replica(recovery, record->group, record->replica);
         return;
     }
-    struct shard_recovered *group = find(recovery, record->group, record->replica);
-    if (group == NULL)
-        return; /* Of a replica that was dropped. */
+    struct shard_recovered *group = find_or_add(recovery, record->group, record->replica);
     switch (record->kind) {
+    case STORE_RECORD_REPLICA:
+        set_birth(recovery, group, record->payload);
+        break;
     case STORE_RECORD_PROMISE:
         raise_promise(group, record->ballot);
         break;
@@ -190,18 +193,15 @@ void shard_recovery_record(struct shard_recovery *recovery, const struct store_r
     case STORE_RECORD_DAMAGE:
         shard_recovery_damaged(recovery, record->group, record->replica, record->slot);
         break;
-    case STORE_RECORD_REPLICA:
     case STORE_RECORD_DROP:
-        break;
+        break; /* Returned above. */
     }
 }
 
 void shard_recovery_damaged(struct shard_recovery *recovery, uint32_t group, uint64_t replica,
                             uint64_t slot)
 {
-    struct shard_recovered *found = find(recovery, group, replica);
-    if (found == NULL)
-        return;
+    struct shard_recovered *found = find_or_add(recovery, group, replica);
     found->damaged = true;
     found->damaged_slot = slot;
 }

@@ -21,9 +21,9 @@ static void clear(struct consensus_entry *entry)
     *entry = (struct consensus_entry){.slot = 0};
 }
 
-void disk_init(struct disk *disk, const struct base_allocator *allocator)
+void disk_init(struct disk *disk, struct base_pool *pool, struct disk_log *log)
 {
-    *disk = (struct disk){.allocator = allocator};
+    *disk = (struct disk){.allocator = pool->allocator, .pool = pool, .log = log};
 }
 
 static void batch_free(struct disk *disk, struct disk_batch *batch)
@@ -31,15 +31,6 @@ static void batch_free(struct disk *disk, struct disk_batch *batch)
     for (uint32_t i = 0; i < batch->record_count; i++)
         base_buffer_unref(batch->records[i].entry.value);
     base_free(disk->allocator, batch->records, batch->record_count * sizeof(*batch->records));
-}
-
-void disk_fini(struct disk *disk)
-{
-    disk_crash(disk);
-    for (uint64_t s = 0; s < disk->slot_capacity; s++)
-        clear(&disk->slots[s]);
-    base_array_free(disk->allocator, disk->slots, &disk->slot_capacity, sizeof(*disk->slots));
-    base_array_free(disk->allocator, disk->batches, &disk->batch_capacity, sizeof(*disk->batches));
 }
 
 void disk_append(struct disk *disk, const struct consensus_ready *ready)
@@ -96,6 +87,8 @@ static void drop_first(struct disk *disk, uint32_t count)
 uint64_t disk_synced(struct disk *disk)
 {
     TORC_ASSERT(disk->writing > 0);
+    if (disk->log != NULL)
+        disk_log_append(disk->log, disk->batches, disk->writing);
     for (uint32_t i = 0; i < disk->writing; i++) {
         const struct disk_batch *batch = &disk->batches[i];
         for (uint32_t j = 0; j < batch->record_count; j++)
@@ -107,9 +100,59 @@ uint64_t disk_synced(struct disk *disk)
     return seq;
 }
 
-void disk_crash(struct disk *disk)
+/* A record that the log gave back: its value is bytes, and becomes a buffer again. */
+static void found(void *context, const struct store_record *record)
+{
+    struct disk *disk = context;
+    if (record->kind == STORE_RECORD_MARK)
+        disk->mark = record->slot;
+    bool holds = record->kind == STORE_RECORD_ENTRY || record->kind == STORE_RECORD_LEARNED;
+    /* An entry promises its ballot: when log space is recycled, it may be all that is left of that.
+     */
+    if (holds || record->kind == STORE_RECORD_PROMISE) {
+        if (base_ballot_compare(record->ballot, disk->promised) > 0)
+            disk->promised = record->ballot;
+    }
+    if (!holds || record->slot <= disk->trimmed)
+        return;
+    struct consensus_record settled = {.kind = CONSENSUS_RECORD_ENTRY,
+                                       .entry = {.slot = record->slot,
+                                                 .ballot = record->ballot,
+                                                 .origin = record->origin,
+                                                 .kind = (enum consensus_entry_kind)record->tag}};
+    if (settled.entry.kind == CONSENSUS_VALUE)
+        settled.entry.value = base_buffer_copy(disk->pool, record->payload);
+    settle(disk, &settled);
+    base_buffer_unref(settled.entry.value);
+}
+
+static void forget(struct disk *disk)
+{
+    for (uint64_t s = 0; s < disk->slot_capacity; s++)
+        clear(&disk->slots[s]);
+    disk->promised = (struct base_ballot){.round = 0};
+    disk->mark = 0;
+    disk->last = 0;
+}
+
+void disk_crash(struct disk *disk, bool power, bool keep)
+{
+    if (disk->log != NULL) {
+        forget(disk);
+        disk_log_crash(disk->log, power, disk->batches, disk->writing, found, disk);
+    } else if (keep && disk->writing > 0) {
+        disk_synced(disk);
+    }
+    drop_first(disk, disk->batch_count);
+}
+
+void disk_fini(struct disk *disk)
 {
     drop_first(disk, disk->batch_count);
+    forget(disk);
+    disk_log_free(disk->log);
+    base_array_free(disk->allocator, disk->slots, &disk->slot_capacity, sizeof(*disk->slots));
+    base_array_free(disk->allocator, disk->batches, &disk->batch_capacity, sizeof(*disk->batches));
 }
 
 const struct consensus_entry *disk_entry(const struct disk *disk, uint64_t slot)
@@ -125,10 +168,14 @@ void disk_trim(struct disk *disk, uint64_t slot)
         if (disk->trimmed + 1 < disk->slot_capacity)
             clear(&disk->slots[disk->trimmed + 1]);
     }
+    if (disk->log != NULL)
+        disk_log_trim(disk->log, slot);
 }
 
 void disk_damage(struct disk *disk, bool (*lose)(void *context), void *context)
 {
+    disk_log_free(disk->log);
+    disk->log = NULL;
     disk->promised = (struct base_ballot){.round = 0};
     disk->mark = 0;
     for (uint64_t s = 1; s < disk->slot_capacity; s++) {

@@ -40,6 +40,7 @@ struct harness_options {
     uint64_t chaos_us;           /* Length of the first phase. */
     uint32_t rate_min, rate_max; /* Of clocks, per mille of true time. */
     bool partitions, crashes, power_losses, pauses, transfers, trims, damage;
+    bool real_log; /* The product's log over a simulated device, instead of a list of records. */
     bool same_incarnation; /* For one mutant: restarts do not raise it. */
     uint32_t value_size_max;
     struct consensus_config config; /* The part that all nodes share. */
@@ -63,6 +64,7 @@ struct harness_options {
     X(process_crashes)                                                                             \
     X(power_losses)                                                                                \
     X(batches_lost)                                                                                \
+    X(batches_torn)                                                                                \
     X(batches_kept)                                                                                \
     X(crashes_inside_a_turn)                                                                       \
     X(partitions)                                                                                  \
@@ -298,9 +300,9 @@ uint64_t oracle_seen_now(const struct harness *harness);
 /* A read that began when clients had seen `must_hold` is answered from a state at `applied`. */
 void oracle_read(struct harness *harness, const struct harness_node *node, uint64_t applied,
                  uint64_t must_hold);
-/* A record of the node's is durable. */
+/* An entry accepted by the node is durable (slot 0: a promise). */
 void oracle_durable(struct harness *harness, const struct harness_node *node,
-                    const struct consensus_record *record);
+                    const struct consensus_entry *entry);
 void oracle_record(struct harness *harness, struct harness_node *node,
                    const struct consensus_record *record);
 /* After every step of a node. */

@@ -100,7 +100,7 @@ static uint64_t synced(struct harness *harness, struct harness_node *node)
     for (uint32_t i = 0; i < node->disk.writing; i++) {
         const struct disk_batch *batch = &node->disk.batches[i];
         for (uint32_t j = 0; j < batch->record_count; j++)
-            oracle_durable(harness, node, &batch->records[j]);
+            oracle_durable(harness, node, &batch->records[j].entry);
     }
     return disk_synced(&node->disk);
 }
@@ -115,12 +115,15 @@ void node_crash(struct harness *harness, struct harness_node *node, bool power)
      * power goes it is there or not. */
     bool keep = !power || harness_chance(harness, 500);
     if (node->disk.writing > 0) {
-        harness->coverage->batches_kept += keep;
-        harness->coverage->batches_lost += !keep;
+        harness->coverage->batches_torn += node->disk.log != NULL;
+        harness->coverage->batches_kept += keep && node->disk.log == NULL;
+        harness->coverage->batches_lost += !keep && node->disk.log == NULL;
     }
-    if (keep && node->disk.writing > 0)
-        synced(harness, node);
-    disk_crash(&node->disk);
+    disk_crash(&node->disk, power, keep);
+    for (uint64_t s = 1; s <= node->disk.last; s++) {
+        if (disk_entry(&node->disk, s) != NULL)
+            oracle_durable(harness, node, disk_entry(&node->disk, s));
+    }
     /* The state keeps any cut of whole batches that is not older than the last flush. */
     if (node->applied > node->flushed)
         node->applied = harness_draw(harness, node->flushed, node->applied);

@@ -76,6 +76,7 @@ void harness_options_draw(struct harness_options *options, uint64_t seed)
     options->transfers = often(prng, 500);
     options->trims = often(prng, 600);
     options->damage = often(prng, 150);
+    options->real_log = often(prng, 250);
     draw_config(prng, options);
 }
 
@@ -85,7 +86,7 @@ void harness_options_print(const struct harness_options *o, FILE *out)
     fprintf(out,
             "seed=%llu voters=%u learners=%u loss=%u duplicates=%u delay_us=%llu..%llu "
             "kept=%u stragglers=%u sync_us=%llu..%llu turn_us=%llu fault_us=%llu client_us=%llu "
-            "chaos_us=%llu rate=%u..%u%s%s%s%s%s%s%s heartbeat=%u election=%u retransmit=%u "
+            "chaos_us=%llu rate=%u..%u%s%s%s%s%s%s%s%s heartbeat=%u election=%u retransmit=%u "
             "lease=%u drift=%u window=%u/%zu cache=%zu message=%zu reads=%u value=%u\n",
             (unsigned long long)o->seed, o->voters, o->learners, o->loss, o->duplicates,
             (unsigned long long)o->delay_us_min, (unsigned long long)o->delay_us_max,
@@ -96,7 +97,8 @@ void harness_options_print(const struct harness_options *o, FILE *out)
             o->partitions ? " partitions" : "", o->crashes ? " crashes" : "",
             o->power_losses ? " power" : "", o->pauses ? " pauses" : "",
             o->transfers ? " transfers" : "", o->trims ? " trims" : "", o->damage ? " damage" : "",
-            c->heartbeat_interval_ms, c->election_timeout_ms, c->retransmit_timeout_ms, c->lease_ms,
-            c->clock_drift_per_mille, c->window_entries_max, c->window_bytes_max,
-            c->cache_bytes_max, c->message_bytes_max, c->reads_max, o->value_size_max);
+            o->real_log ? " log" : "", c->heartbeat_interval_ms, c->election_timeout_ms,
+            c->retransmit_timeout_ms, c->lease_ms, c->clock_drift_per_mille, c->window_entries_max,
+            c->window_bytes_max, c->cache_bytes_max, c->message_bytes_max, c->reads_max,
+            o->value_size_max);
 }

@@ -174,10 +174,10 @@ static struct oracle_proposal *proposal_of(struct harness *harness,
 }
 
 void oracle_durable(struct harness *harness, const struct harness_node *node,
-                    const struct consensus_record *record)
+                    const struct consensus_entry *entry)
 {
-    if (record->kind != CONSENSUS_RECORD_PROMISE)
-        proposal_of(harness, &record->entry)->holders |= 1u << node->index;
+    if (entry->slot != 0)
+        proposal_of(harness, entry)->holders |= 1u << node->index;
 }
 
 void oracle_send(struct harness *harness, struct harness_node *node,

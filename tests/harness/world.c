@@ -98,7 +98,10 @@ void harness_init(struct harness *harness, const struct harness_options *options
         struct harness_node *node = &harness->nodes[i];
         node->index = i;
         node->replica = i + 1;
-        disk_init(&node->disk, harness->allocator);
+        struct disk_log *log = NULL;
+        if (options->real_log)
+            log = disk_log_new(harness->allocator, &harness->prng);
+        disk_init(&node->disk, &harness->pool, log);
         node_start(harness, node);
     }
     coverage->single_voter_runs += options->voters == 1;

@@ -197,7 +197,7 @@ static void crash(struct world *world, uint64_t r)
     struct replica *replica = &world->replicas[r - 1];
     consensus_free(replica->machine);
     replica->machine = NULL;
-    disk_crash(&replica->disk);
+    disk_crash(&replica->disk, true, false);
 }
 
 static bool sync_one(struct world *world, uint64_t r)
@@ -288,7 +288,7 @@ static void world_make(struct world *world, uint64_t count, bool lease)
         world->members[i] =
             (struct consensus_member){.replica = i + 1, .node = i + 1, .voter = true};
         world->replicas[i] = (struct replica){.now_ms = 1000};
-        disk_init(&world->replicas[i].disk, world->allocator);
+        disk_init(&world->replicas[i].disk, &world->pool, NULL);
     }
     for (uint32_t i = 0; i < count; i++)
         start(world, i + 1);

@@ -280,6 +280,10 @@ int cluster_try_up(struct cluster *cluster, char *output, size_t output_size)
         arguments[count++] = fixed[i];
     if (cluster->options.respawn)
         arguments[count++] = "--respawn";
+    if (cluster->options.segment_size != NULL && access(cluster->dir, F_OK) != 0) {
+        arguments[count++] = "--segment-size";
+        arguments[count++] = cluster->options.segment_size;
+    }
     for (size_t i = 0; i < CLUSTER_SETS_MAX && cluster->options.sets[i] != NULL; i++) {
         CLUSTER_CHECK(count + 3 < CLUSTER_ARGUMENTS_MAX);
         arguments[count++] = "--set";
@@ -410,14 +414,19 @@ static bool is_down(void *context)
     return true;
 }
 
+void cluster_wait_ended(const struct cluster *cluster, const char *id, uint64_t timeout_ms)
+{
+    struct down_question question = {cluster, id};
+    cluster_wait(is_down, &question, timeout_ms, "a process has ended");
+}
+
 void cluster_signal(const struct cluster *cluster, const char *id, int number)
 {
     struct cluster_process process = cluster_process(cluster, id);
     if (process.pid <= 0 || kill(process.pid, number) != 0)
         cluster_fail("%s (pid %d) cannot be sent signal %d", id, (int)process.pid, number);
-    struct down_question question = {cluster, id};
     if (number == SIGKILL)
-        cluster_wait(is_down, &question, DOWN_MS_MAX, "a killed process is down");
+        cluster_wait_ended(cluster, id, DOWN_MS_MAX);
 }
 
 void cluster_kill_all(struct cluster *cluster)

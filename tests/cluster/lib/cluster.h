@@ -44,6 +44,7 @@ struct cluster_options {
     /* Variables for all processes, each name before its value; ends with NULL. */
     const char *environment[2 * CLUSTER_VARIABLES_MAX + 1];
     bool respawn;
+    const char *segment_size; /* Of the logs, in bytes; NULL: the usual. */
 };
 
 /* Open; read-only outside cluster.c. */
@@ -93,6 +94,8 @@ struct cluster_process cluster_process(const struct cluster *cluster, const char
 
 /* Sends a signal to a process that must be running; after SIGKILL waits until it is down. */
 void cluster_signal(const struct cluster *cluster, const char *id, int number);
+/* Waits until a process has ended. */
+void cluster_wait_ended(const struct cluster *cluster, const char *id, uint64_t timeout_ms);
 /* SIGKILL to all at once, the supervisor too, then clears up behind it. */
 void cluster_kill_all(struct cluster *cluster);
 /* `dev restart ID`: the process answers when this returns. */

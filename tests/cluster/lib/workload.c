@@ -22,6 +22,7 @@ enum {
     VALUE_SIZE = 48,
     FINAL_READ_MS = 30000,
     REASON_SIZE = 16384,
+    REFUSED_PAUSE_US = 2000, /* When nothing was done: nobody listens, or the keys are full. */
 };
 
 enum key_kind { KEY_REGISTER, KEY_COUNTER, KEY_DELETED };
@@ -118,8 +119,8 @@ static void op_end(struct workload *workload, struct key *key, size_t index,
     op_count(workload, answer, op->kind != HISTORY_GET);
 }
 
-static void op_run(struct workload *workload, struct worker *worker, struct key *key,
-                   struct history_op *op)
+static enum client_outcome op_run(struct workload *workload, struct worker *worker, struct key *key,
+                                  struct history_op *op)
 {
     char value[VALUE_SIZE], delta[24];
     snprintf(value, sizeof(value), "%u.%" PRIu64, worker->number, worker->value_count++);
@@ -141,10 +142,11 @@ static void op_run(struct workload *workload, struct worker *worker, struct key 
         break;
     }
     op_end(workload, key, index, op, &answer);
+    return answer.outcome;
 }
 
 /* Writes a key that nobody has written; its value is its name. */
-static void once_run(struct workload *workload, struct worker *worker)
+static enum client_outcome once_run(struct workload *workload, struct worker *worker)
 {
     char name[NAME_SIZE];
     uint64_t number = worker->value_count++;
@@ -152,11 +154,12 @@ static void once_run(struct workload *workload, struct worker *worker)
     struct client_answer answer = client_command(worker->client, "SET", name, name, NULL);
     op_count(workload, &answer, true);
     if (answer.outcome != CLIENT_OK)
-        return;
+        return answer.outcome;
     worker->once = base_array_reserve(base_allocator_system(), worker->once, &worker->once_capacity,
                                       worker->once_count + 1, sizeof(*worker->once));
     worker->once[worker->once_count++] = number;
     atomic_fetch_add(&workload->once, 1);
+    return CLIENT_OK;
 }
 
 /* ---- Threads --------------------------------------------------------------------------------- */
@@ -197,15 +200,15 @@ static void *worker_main(void *context)
         bool once = base_prng_chance(&worker->prng, workload->options.once_percent, 100);
         struct key *key = once ? NULL : key_draw(workload, worker);
         struct history_op op;
-        unsigned pause_us = workload->options.pause_us;
+        enum client_outcome outcome = CLIENT_REFUSED;
         if (once) {
-            once_run(workload, worker);
+            outcome = once_run(workload, worker);
         } else if (key != NULL) {
             op_draw(key, &worker->prng, &op);
-            op_run(workload, worker, key, &op);
-        } else {
-            pause_us = 100;
+            outcome = op_run(workload, worker, key, &op);
         }
+        unsigned pause_us =
+            outcome == CLIENT_REFUSED ? REFUSED_PAUSE_US : workload->options.pause_us;
         struct timespec pause = {.tv_nsec = (long)pause_us * 1000};
         if (pause_us > 0)
             nanosleep(&pause, NULL);
@@ -316,6 +319,26 @@ static bool once_judge(const struct worker *worker, char *ret_reason, size_t rea
     return true;
 }
 
+/* Where the test's outputs are kept, if anywhere: a bad history, for //tests/history:check. */
+static void history_keep(const struct key *key)
+{
+    const char *dir = getenv("TEST_UNDECLARED_OUTPUTS_DIR");
+    char path[SCRATCH_PATH_SIZE];
+    struct history_text text = {.allocator = base_allocator_system()};
+    if (dir == NULL)
+        return;
+    snprintf(path, sizeof(path), "%s/%s.history", dir, key->name);
+    FILE *out = fopen(path, "we");
+    for (size_t i = 0; out != NULL && i < key->history.count; i++) {
+        text.size = 0;
+        history_text_write(&text, base_bytes_text(key->name), &key->history, &key->history.ops[i]);
+        fwrite(text.data, 1, text.size, out);
+    }
+    if (out == NULL || fclose(out) != 0)
+        fprintf(stderr, "%s: cannot be written\n", path);
+    history_text_fini(&text);
+}
+
 /* The last read of a key, as part of its history. */
 static bool key_read(struct workload *workload, struct key *key, char *ret_reason,
                      size_t reason_size)
@@ -365,8 +388,10 @@ bool workload_judge(struct workload *workload, char *ret_reason, size_t reason_s
     for (size_t i = 0; i < workload->key_count; i++) {
         struct key *key = &workload->keys[i];
         if (!key_read(workload, key, ret_reason, reason_size) ||
-            !key_judge(key, ret_reason, reason_size))
+            !key_judge(key, ret_reason, reason_size)) {
+            history_keep(key);
             return false;
+        }
     }
     return true;
 }

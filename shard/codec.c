@@ -280,6 +280,8 @@ static bool birth_read(const Torc__Wire__Birth *message, struct shard_birth *bir
         return false;
     birth->vnode_bits = message->vnode_bits;
     birth->limits = limits_read(message->limits);
+    if (!shard_map_limits_fit(&birth->limits))
+        return false;
     birth->first_entry_hash = message->first_entry_hash;
     if (message->n_vnodes == 0)
         return true;

@@ -110,20 +110,47 @@ static const char *group_flaw(const struct shard_map *map, const struct shard_ma
     return voter ? NULL : "a group has no voter";
 }
 
-static bool replica_ids_distinct(const struct shard_map *map)
+/* Moves an id down to where no greater one is below it (a heap with the greatest at its top). */
+static void sift(uint64_t *ids, size_t count, size_t at)
 {
-    for (uint32_t g = 0; g < map->group_count; g++) {
-        for (uint32_t r = 0; r < map->groups[g].replica_count; r++) {
-            for (uint32_t other = 0; other < g; other++) {
-                const struct shard_map_group *group = &map->groups[other];
-                for (uint32_t i = 0; i < group->replica_count; i++) {
-                    if (group->replicas[i].id == map->groups[g].replicas[r].id)
-                        return false;
-                }
-            }
-        }
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && ids[child + 1] > ids[child])
+            child++;
+        if (ids[at] >= ids[child])
+            return;
+        uint64_t id = ids[at];
+        ids[at] = ids[child];
+        ids[child] = id;
+    }
+}
+
+/* Taken from a heap one after the other, equal ids come together. */
+static bool ids_distinct(uint64_t *ids, size_t count)
+{
+    for (size_t at = count / 2; at-- > 0;)
+        sift(ids, count, at);
+    while (count > 1) {
+        uint64_t greatest = ids[0];
+        ids[0] = ids[--count];
+        sift(ids, count, 0);
+        if (ids[0] == greatest)
+            return false;
     }
     return true;
+}
+
+static bool replica_ids_distinct(const struct shard_map *map)
+{
+    size_t capacity = (size_t)map->group_count * CONSENSUS_MEMBERS_MAX * sizeof(uint64_t);
+    uint64_t *ids = base_alloc(map->allocator, capacity);
+    size_t count = 0;
+    for (uint32_t g = 0; g < map->group_count; g++) {
+        for (uint32_t r = 0; r < map->groups[g].replica_count; r++)
+            ids[count++] = map->groups[g].replicas[r].id;
+    }
+    bool distinct = ids_distinct(ids, count);
+    base_free(map->allocator, ids, capacity);
+    return distinct;
 }
 
 static const char *ring_flaw(const struct shard_map *map)
@@ -139,14 +166,19 @@ static const char *ring_flaw(const struct shard_map *map)
     return NULL;
 }
 
+bool shard_map_limits_fit(const struct wire_limits *limits)
+{
+    return limits->key_size_max > 0 && limits->value_size_max > 0 &&
+           limits->request_size_max > limits->value_size_max;
+}
+
 const char *shard_map_flaw(const struct shard_map *map)
 {
     if (map->version == 0 || map->owners == NULL)
         return "the map is empty";
     if (map->read_mode != CONSENSUS_READ_QUORUM)
         return "the read mode is not one that this version serves (1: quorum)";
-    if (map->limits.key_size_max == 0 || map->limits.value_size_max == 0 ||
-        map->limits.request_size_max <= map->limits.value_size_max)
+    if (!shard_map_limits_fit(&map->limits))
         return "the limits leave no room for a request with the largest value";
     if (map->groups[0].id != SHARD_PLACEMENT_GROUP)
         return "the placement group is missing";

@@ -74,6 +74,8 @@ void shard_map_reserve(struct shard_map *map, uint32_t node_count, uint32_t grou
 /* Replaces `map` by a copy of `from`. */
 void shard_map_copy(struct shard_map *map, const struct shard_map *from);
 
+/* Whether a request with the largest value has room. */
+bool shard_map_limits_fit(const struct wire_limits *limits);
 /* Every rule that a map keeps. NULL when it does, else what it breaks, for people; static memory.
  */
 const char *shard_map_flaw(const struct shard_map *map);

@@ -324,7 +324,8 @@ static enum torc_status propose(struct shard_placement *placement, struct base_b
     if (entry == NULL)
         return TORC_BUSY;
     entry->data[0] = PLACEMENT_ENTRY_PLACE;
-    memcpy(entry->data + 1, place.data, place.size);
+    if (place.size > 0)
+        memcpy(entry->data + 1, place.data, place.size);
     enum torc_status status = shard_group_propose(placement->group, entry, now_ms);
     base_buffer_unref(entry);
     return status == TORC_FULL ? TORC_BUSY : status;

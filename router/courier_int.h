@@ -79,7 +79,8 @@ struct router_group {
     uint32_t replica_count;
     uint32_t leader; /* Index of the replica that welcomed us as leader, or ROUTER_NO_LEADER. */
     uint64_t clock;  /* The highest heard; 0: none. */
-    uint64_t clock_at_us;
+    uint64_t stamp;  /* What its leader would stamp an entry with, as it said last. */
+    uint64_t stamp_at_us;
     uint64_t request_time_max_ms; /* 0: not known. */
     struct router_request_list waiting, sent;
     uint64_t heard_us;    /* Since then the leader owes an answer. */

@@ -111,12 +111,17 @@ static bool incarnation_heard(struct router_courier *courier, struct router_grou
     return true;
 }
 
-static void clock_heard(struct router_courier *courier, struct router_group *group, uint64_t clock)
+/* `stamp` 0: said by one that is not our leader. The newest counts, not the highest: leaders'
+ * clocks differ by as much as their voters' do. */
+static void clock_heard(struct router_courier *courier, struct router_group *group, uint64_t clock,
+                        uint64_t stamp)
 {
-    if (clock <= group->clock)
+    if (clock > group->clock)
+        group->clock = clock;
+    if (stamp == 0)
         return;
-    group->clock = clock;
-    group->clock_at_us = courier->now_us;
+    group->stamp = stamp;
+    group->stamp_at_us = courier->now_us;
 }
 
 void router_group_update(struct router_courier *courier, struct router_group *group,
@@ -154,7 +159,7 @@ void router_group_welcome(struct router_courier *courier, struct router_group *g
     if (welcome->leader_node != envelope->node) {
         if (group->leader == index)
             leader_set(courier, group, ROUTER_NO_LEADER);
-        clock_heard(courier, group, welcome->clock);
+        clock_heard(courier, group, welcome->clock, 0);
         follow_hint(courier, group, welcome->leader_node);
         return;
     }
@@ -166,7 +171,7 @@ void router_group_welcome(struct router_courier *courier, struct router_group *g
         leader_set(courier, group, index);
     if (group->leader == index)
         group->heard_us = courier->now_us;
-    clock_heard(courier, group, welcome->clock);
+    clock_heard(courier, group, welcome->clock, group->leader == index ? welcome->stamp : 0);
 }
 
 void router_group_peer_lost(struct router_courier *courier, struct router_group *group,
@@ -323,7 +328,7 @@ void router_group_reply(struct router_courier *courier, struct router_group *gro
     struct router_replica *replica = &group->replicas[index];
     if (reply->credit > replica->credit)
         replica->credit = reply->credit;
-    clock_heard(courier, group, reply->clock);
+    clock_heard(courier, group, reply->clock, group->leader == index ? reply->stamp : 0);
     answers_heard(courier, group, envelope, reply->answer_count);
     if (group->leader != index)
         return;
@@ -381,11 +386,15 @@ static void probe(struct router_courier *courier, struct router_group *group)
 static uint64_t last_time(const struct router_courier *courier, const struct router_group *group,
                           const struct router_request *request)
 {
-    uint64_t elapsed_ms = (courier->now_us - group->clock_at_us) / 1000;
+    uint64_t elapsed_ms = (courier->now_us - group->stamp_at_us) / 1000;
     uint64_t left_ms = (request->deadline_us - courier->now_us) / 1000;
     if (group->request_time_max_ms != 0 && left_ms > group->request_time_max_ms)
         left_ms = group->request_time_max_ms;
-    return base_hlc_from_ms(base_hlc_to_ms(group->clock) + elapsed_ms + left_ms);
+    uint64_t now_ms = base_hlc_to_ms(group->stamp) + elapsed_ms;
+    /* The clock of an answer may be ahead of what a new leader's voters show. */
+    if (now_ms < base_hlc_to_ms(group->clock))
+        now_ms = base_hlc_to_ms(group->clock);
+    return base_hlc_from_ms(now_ms + left_ms);
 }
 
 static void request_send(struct router_courier *courier, struct router_group *group,

@@ -396,7 +396,10 @@ static void send_replies(struct shard_node *node)
         Torc__Wire__Reply body = TORC__WIRE__REPLY__INIT;
         body.group = reply->group;
         body.answer_count = reply->answer_count;
-        body.clock = shard_service_clock(replica->service, &node->clocks, node->now_ms);
+        struct shard_machine_info info;
+        shard_machine_info(shard_service_machine(replica->service), &info);
+        body.clock = info.clock;
+        body.stamp = shard_service_stamp(replica->service, &node->clocks, node->now_ms);
         body.credit = shard_service_credit(replica->service, reply->route);
         body.map_version = node->map.version;
         body.leader_node = shard_service_leader_node(replica->service);

@@ -94,7 +94,10 @@ static void receive_hello(struct shard_node *node, uint64_t route,
     const struct node_replica *replica =
         hello->group == 0 ? NULL : node_find_replica(node, hello->group);
     if (replica != NULL && replica->service != NULL) {
-        welcome.clock = shard_service_clock(replica->service, &node->clocks, node->now_ms);
+        struct shard_machine_info info;
+        shard_machine_info(shard_service_machine(replica->service), &info);
+        welcome.clock = info.clock;
+        welcome.stamp = shard_service_stamp(replica->service, &node->clocks, node->now_ms);
         shard_service_heard(replica->service, route, hello->sequence);
         welcome.credit = shard_service_credit(replica->service, route);
         welcome.leader_node = shard_service_leader_node(replica->service);

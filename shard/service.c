@@ -134,10 +134,10 @@ static uint64_t next_stamp(struct shard_service *service, const struct shard_clo
                             median_ms(service, clocks, now_ms), now_ms);
 }
 
-uint64_t shard_service_clock(struct shard_service *service, const struct shard_clocks *clocks,
+uint64_t shard_service_stamp(struct shard_service *service, const struct shard_clocks *clocks,
                              uint64_t now_ms)
 {
-    return service->leading ? next_stamp(service, clocks, now_ms) : machine_clock(service);
+    return service->leading ? next_stamp(service, clocks, now_ms) : 0;
 }
 
 static void answer_status(struct shard_service *service, struct shard_turn *turn, uint64_t route,

@@ -73,9 +73,9 @@ uint64_t shard_service_credit(const struct shard_service *service, uint64_t rout
 /* When it wants its next turn for expiry; UINT64_MAX: not. On the monotonic clock. */
 uint64_t shard_service_wake_at(const struct shard_service *service,
                                const struct shard_clocks *clocks, uint64_t now_ms);
-/* The clock that an entry would get now if this node leads the group: what requesters count their
- * last times from (the group's own stands still while nothing is written); else the group's. */
-uint64_t shard_service_clock(struct shard_service *service, const struct shard_clocks *clocks,
+/* The clock that an entry would get now: what requesters count their last times from (the group's
+ * own stands still while nothing is written). 0 when this node does not lead. */
+uint64_t shard_service_stamp(struct shard_service *service, const struct shard_clocks *clocks,
                              uint64_t now_ms);
 const struct shard_machine *shard_service_machine(const struct shard_service *service);
 uint64_t shard_service_flushed(struct shard_service *service);

@@ -10,7 +10,7 @@
  *   C WORDS...                   what the client sends, a line end added; \r \n \xNN are escapes
  *   raw C BYTES
  *   time MS                      that many milliseconds pass, then a turn; "time wake": until asked
- *   welcome NODE[.LIFE] GROUP leader=N credit=N clock=MS
+ *   welcome NODE[.LIFE] GROUP leader=N credit=N clock=MS stamp=MS
  *   reply NODE[.LIFE] GROUP [leader=N] [credit=N] [clock=MS] : NUMBER ANSWER, ...
  *   lost NODE                    the connection to it broke
  *   drain
@@ -352,7 +352,10 @@ static void play_welcome(struct player *player, const char *line)
     const char *rest = read_sender(line + strlen("welcome "), &node, &life, &welcome.group);
     welcome.leader_node = (uint32_t)number_option(rest, "leader", 0);
     welcome.credit = number_option(rest, "credit", 100);
-    welcome.clock = base_hlc_from_ms(number_option(rest, "clock", 1000));
+    uint64_t clock_ms = number_option(rest, "clock", 1000);
+    welcome.clock = base_hlc_from_ms(clock_ms);
+    if (welcome.leader_node == node)
+        welcome.stamp = base_hlc_from_ms(number_option(rest, "stamp", clock_ms));
     welcome.request_time_max_ms = number_option(rest, "time_max", 0);
     deliver(player, node, life, WIRE_TYPE_WELCOME, &welcome.base, base_bytes_of(NULL, 0));
 }
@@ -472,7 +475,10 @@ static void play_reply(struct player *player, char *line)
     reply.leader_node = (uint32_t)number_option(rest, "leader", node);
     reply.credit = number_option(rest, "credit", 0);
     reply.map_version = number_option(rest, "map", 1);
-    reply.clock = base_hlc_from_ms(number_option(rest, "clock", 1000));
+    uint64_t clock_ms = number_option(rest, "clock", 1000);
+    reply.clock = base_hlc_from_ms(clock_ms);
+    if (reply.leader_node == node)
+        reply.stamp = base_hlc_from_ms(number_option(rest, "stamp", clock_ms));
     for (char *at = answers == NULL ? NULL : answers + 3; at != NULL;) {
         char *comma = strstr(at, ", ");
         if (comma != NULL)

@@ -238,6 +238,7 @@ static void take_request(struct world *world, uint32_t node, const Torc__Wire__R
     reply.group = 1;
     reply.answer_count = message->request_count;
     reply.clock = clock_now(world);
+    reply.stamp = reply.clock;
     reply.credit = message->sequence + message->request_count - 1 + WINDOW;
     reply.map_version = 1;
     reply.leader_node = world->leader;
@@ -265,6 +266,7 @@ static void take(struct world *world, const struct flying *flying)
         Torc__Wire__Welcome welcome = TORC__WIRE__WELCOME__INIT;
         welcome.group = 1;
         welcome.clock = clock_now(world);
+        welcome.stamp = welcome.clock;
         welcome.credit = ((const Torc__Wire__Hello *)body)->sequence + WINDOW;
         welcome.map_version = 1;
         welcome.leader_node = world->leader;

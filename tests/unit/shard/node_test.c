@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/prng.h"
+#include "base/hlc.h"
 #include "tests/lib/trio.h"
 
 static struct wire_op put(const char *key, const char *value)
@@ -545,6 +546,24 @@ Test(node, a_greeting_renews_credit)
     hello.sequence = UINT64_MAX - 1;
     welcome = trio_hello(trio, leader, &hello);
     cr_assert_eq(welcome->credit, UINT64_MAX);
+    trio_free(trio);
+}
+
+/* A group that wrote nothing for a while tells requesters what time it is now, not when it wrote
+ * last: else their last times would have passed before they arrive. */
+Test(node, an_idle_leader_says_the_time)
+{
+    struct trio *trio = serving(1);
+    uint32_t leader = trio_leader(trio, 1);
+    Torc__Wire__Hello hello = TORC__WIRE__HELLO__INIT;
+    hello.group = 1;
+    uint64_t before = trio_hello(trio, leader, &hello)->stamp;
+    trio_run(trio, 20000);
+    const Torc__Wire__Welcome *welcome = trio_hello(trio, leader, &hello);
+    cr_assert_geq(base_hlc_to_ms(welcome->stamp) - base_hlc_to_ms(before), 20000);
+    cr_assert_lt(base_hlc_to_ms(welcome->clock), base_hlc_to_ms(before) + 1000);
+    welcome = trio_hello(trio, leader % TRIO_NODES + 1, &hello);
+    cr_assert_eq(welcome->stamp, 0);
     trio_free(trio);
 }
 

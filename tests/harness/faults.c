@@ -83,7 +83,8 @@ static void partition(struct harness *harness)
     }
 }
 
-static void crash(struct harness *harness, struct harness_node *node, bool power)
+static void crash_for(struct harness *harness, struct harness_node *node, bool power,
+                      uint64_t down_us)
 {
     if (node->machine == NULL)
         return;
@@ -92,11 +93,40 @@ static void crash(struct harness *harness, struct harness_node *node, bool power
     else
         harness->coverage->process_crashes++;
     node_crash(harness, node, power);
-    static const uint64_t down_us_max[] = {1000, 10000, 100000, 1000000};
-    uint64_t down_us = harness_draw(harness, 100, down_us_max[harness_draw(harness, 0, 3)]);
     harness_push(harness, (struct harness_event){.at_us = harness->now_us + down_us,
                                                  .type = HARNESS_RESTART,
                                                  .node = node->index});
+}
+
+static void crash(struct harness *harness, struct harness_node *node, bool power)
+{
+    static const uint64_t down_us_max[] = {1000, 10000, 100000, 1000000};
+    crash_for(harness, node, power,
+              harness_draw(harness, 100, down_us_max[harness_draw(harness, 0, 3)]));
+}
+
+/* Somebody who lost touch with the leader canvasses for a while; then the leader is cut off, and a
+ * replica that hears them both restarts: it must not have forgotten what it granted. */
+static void ambush(struct harness *harness)
+{
+    uint32_t leader = leader_or_any(harness)->index, other = any_node(harness)->index;
+    uint64_t election_us = (uint64_t)harness->options.config.election_timeout_ms * 1000;
+    cut_none(harness);
+    harness->cut[leader][other] = harness->cut[other][leader] = true;
+    harness->coverage->ambushes++;
+    harness_push(harness, (struct harness_event){.at_us = harness->now_us +
+                                                          harness_draw(harness, 0, 4 * election_us),
+                                                 .type = HARNESS_AMBUSH,
+                                                 .node = any_node(harness)->index,
+                                                 .a = leader});
+}
+
+void faults_ambush(struct harness *harness, const struct harness_event *event)
+{
+    if (harness->healed || event->node == event->a)
+        return;
+    harness_cut(harness, HARNESS_ALONE, (uint32_t)event->a);
+    crash_for(harness, &harness->nodes[event->node], false, harness_draw(harness, 100, 1000));
 }
 
 static void crash_some(struct harness *harness, bool power)
@@ -187,7 +217,7 @@ void faults_happen(struct harness *harness)
                               .at_us = harness->now_us +
                                        harness_draw(harness, 1, 2 * options->fault_us_mean),
                               .type = HARNESS_FAULT});
-    switch (harness_draw(harness, 0, 9)) {
+    switch (harness_draw(harness, 0, 10)) {
     case 0:
     case 1:
     case 2:
@@ -217,6 +247,10 @@ void faults_happen(struct harness *harness)
     case 8:
         if (options->trims)
             trim(harness);
+        break;
+    case 9:
+        if (options->partitions && options->crashes)
+            ambush(harness);
         break;
     default:
         cut_none(harness);

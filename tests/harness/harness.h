@@ -68,6 +68,7 @@ struct harness_options {
     X(batches_kept)                                                                                \
     X(crashes_inside_a_turn)                                                                       \
     X(partitions)                                                                                  \
+    X(ambushes)                                                                                    \
     X(pauses)                                                                                      \
     X(transfers)                                                                                   \
     X(handovers)                                                                                   \
@@ -109,6 +110,7 @@ enum harness_event_type {
     HARNESS_LEASE_READ, /* The second half of a lease read: the clock, after the snapshot. */
     HARNESS_CLIENT,
     HARNESS_FAULT,
+    HARNESS_AMBUSH, /* Second half of that fault: the leader `a` alone, the node restarted. */
 };
 
 enum harness_shape { /* Of a broken network, around one node. */
@@ -283,6 +285,7 @@ void network_packet_free(struct harness *harness, struct harness_packet *packet)
 /* faults.c */
 void faults_happen(struct harness *harness);
 void faults_client(struct harness *harness);
+void faults_ambush(struct harness *harness, const struct harness_event *event);
 void harness_cut(struct harness *harness, enum harness_shape shape, uint32_t one);
 
 /* oracle.c */

@@ -14,7 +14,7 @@
 #include "paxos/mutant.h"
 #include "tests/harness/harness.h"
 
-enum { SEEDS_MAX = 8000 };
+enum { SEEDS_MAX = 20000 };
 
 static const char *const names[] = {"NONE",
 #define MUTANT_NAME(name, text) #name,

@@ -131,11 +131,13 @@ void harness_fini(struct harness *harness)
 static void handle(struct harness *harness, struct harness_event *event)
 {
     struct harness_node *node = &harness->nodes[event->node];
-    bool of_node = event->type != HARNESS_CLIENT && event->type != HARNESS_FAULT;
+    bool of_node = event->type < HARNESS_CLIENT;
     if (event->type == HARNESS_CLIENT) {
         faults_client(harness);
     } else if (event->type == HARNESS_FAULT) {
         faults_happen(harness);
+    } else if (event->type == HARNESS_AMBUSH) {
+        faults_ambush(harness, event);
     } else if (event->type == HARNESS_RESTART) {
         if (node->machine == NULL)
             node_start(harness, node);

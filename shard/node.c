@@ -343,7 +343,11 @@ enum torc_status shard_node_new(const struct shard_node_config *config,
     node->greeting = true;
     node->greeting_until_ms = now_ms + config->greeting_timeout_ms;
     for (size_t i = 0; i < shard_recovery_count(recovery); i++) {
-        enum torc_status status = recover_replica(node, shard_recovery_at(recovery, i));
+        const struct shard_recovered *recovered = shard_recovery_at(recovery, i);
+        /* One whose birth is rotten is lost, and it alone: the status says so (lost_replica). */
+        if (recovered->damaged && recovered->birth.size == 0)
+            continue;
+        enum torc_status status = recover_replica(node, recovered);
         if (status != TORC_OK) {
             *ret_text = "a replica's birth record or state does not decode";
             shard_node_free(node);

@@ -130,6 +130,21 @@ void trio_disk_empty(struct trio *trio, uint32_t id)
     disk_cut(trio, &trio->hosts[id - 1], 0);
 }
 
+void trio_disk_rot(struct trio *trio, uint32_t id, uint32_t group)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    TORC_ASSERT(host->node == NULL);
+    for (size_t i = 0; i < host->disk_count; i++) {
+        struct trio_record *kept = &host->disk[i];
+        if (kept->record.kind != STORE_RECORD_REPLICA || kept->record.group != group)
+            continue;
+        base_free(trio->allocator, kept->payload, kept->record.payload.size);
+        kept->payload = NULL;
+        kept->record.payload = base_bytes_of(NULL, 0);
+        kept->record.kind = STORE_RECORD_DAMAGE; /* As the log gives it back. */
+    }
+}
+
 void trio_storage_change(struct trio *trio, uint32_t id)
 {
     TORC_ASSERT(trio->hosts[id - 1].node == NULL);

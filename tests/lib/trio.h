@@ -61,6 +61,8 @@ void trio_disk_save(struct trio *trio, uint32_t node);
 void trio_disk_restore(struct trio *trio, uint32_t node);
 /* The dead node's log is gone. */
 void trio_disk_empty(struct trio *trio, uint32_t node);
+/* The record that says that the group's replica lives on the dead node is rotten. */
+void trio_disk_rot(struct trio *trio, uint32_t node, uint32_t group);
 /* Another data directory in the place of a dead node's: only its storage id differs. */
 void trio_storage_change(struct trio *trio, uint32_t node);
 /* Why a node ended by itself; NULL: it did not. */

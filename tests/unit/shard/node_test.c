@@ -460,6 +460,31 @@ Test(node, a_used_replica_without_data_stays_away)
     trio_free(trio);
 }
 
+/* A replica whose birth is rotten is lost, and it alone: the node's others go on. */
+Test(node, a_rotten_birth_costs_one_replica)
+{
+    struct trio *trio = serving(2);
+    for (uint32_t group = 0; group < 2; group++) {
+        trio_kill(trio, 3);
+        trio_disk_rot(trio, 3, group);
+        trio_start(trio, 3);
+        trio_run(trio, 1000);
+    }
+    struct consensus_info info;
+    cr_assert_not(shard_node_replica_info(trio_node(trio, 3), 0, &info));
+    cr_assert_not(shard_node_replica_info(trio_node(trio, 3), 1, &info));
+    cr_assert(shard_node_replica_info(trio_node(trio, 3), 2, &info));
+    cr_assert_not(info.amnesiac);
+    const Torc__Wire__StatusReply *status = trio_status(trio, 3);
+    cr_assert_not_null(status);
+    cr_assert_eq(status->n_replicas, 3);
+    for (size_t i = 0; i < status->n_replicas; i++) {
+        const Torc__Wire__ReplicaStatus *replica = status->replicas[i];
+        cr_assert_eq(strstr(replica->trouble, "replace it") != NULL, replica->group != 2);
+    }
+    trio_free(trio);
+}
+
 /* ---- Catching up and looking
  * ----------------------------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -153,23 +155,29 @@ void cluster_wait(bool (*condition)(void *context), void *context, uint64_t time
 /* ---- torc-admin ------------------------------------------------------------------------------ */
 
 /* From the test's data, or where $TORC_BIN_DIR says. */
-static const char *admin_path(void)
+static const char *binary_path(char path[SCRATCH_PATH_SIZE], const char *dir, const char *name)
+{
+    const char *chosen = getenv("TORC_BIN_DIR"), *data = getenv("TEST_SRCDIR");
+    if (chosen != NULL)
+        snprintf(path, SCRATCH_PATH_SIZE, "%s/%s", chosen, name);
+    else if (data != NULL)
+        snprintf(path, SCRATCH_PATH_SIZE, "%s/torc/%s/%s", data, dir, name);
+    else
+        snprintf(path, SCRATCH_PATH_SIZE, "bazel-bin/%s/%s", dir, name);
+    return path;
+}
+
+const char *cluster_shard_binary(void)
 {
     static char path[SCRATCH_PATH_SIZE];
-    const char *dir = getenv("TORC_BIN_DIR"), *data = getenv("TEST_SRCDIR");
-    if (dir != NULL)
-        snprintf(path, sizeof(path), "%s/torc-admin", dir);
-    else if (data != NULL)
-        snprintf(path, sizeof(path), "%s/torc/admin/torc-admin", data);
-    else
-        snprintf(path, sizeof(path), "bazel-bin/admin/torc-admin");
-    return path;
+    return binary_path(path, "shard/driver", "torc-shard");
 }
 
 int cluster_admin(char *output, size_t output_size, const char *const *arguments)
 {
     int fds[2];
-    const char *argv[CLUSTER_ARGUMENTS_MAX + 2] = {admin_path()};
+    char path[SCRATCH_PATH_SIZE];
+    const char *argv[CLUSTER_ARGUMENTS_MAX + 2] = {binary_path(path, "admin", "torc-admin")};
     size_t count = 1;
     for (; arguments[count - 1] != NULL; count++) {
         CLUSTER_CHECK(count <= CLUSTER_ARGUMENTS_MAX);
@@ -253,22 +261,43 @@ static uint16_t ports_find(uint32_t nodes)
     cluster_fail("no %u free ports in a row from %d to %d", nodes + 1, PORT_FIRST, PORT_LAST);
 }
 
-/* The variables of the cluster's processes, which inherit them. */
-static void environment_set(const struct cluster *cluster, bool set)
+/* A directory of binaries in which torc-shard is another one. */
+static void bin_dir_make(const struct cluster *cluster, const char *dir)
 {
-    const char *const *names = cluster->options.environment;
-    for (size_t i = 0; i < CLUSTER_VARIABLES_MAX && names[2 * i] != NULL; i++) {
-        if (set)
-            setenv(names[2 * i], names[2 * i + 1], 1);
-        else
-            unsetenv(names[2 * i]);
-    }
+    char path[SCRATCH_PATH_SIZE], found[PATH_MAX], link[SCRATCH_PATH_SIZE + 16];
+    CLUSTER_CHECK(mkdir(dir, 0755) == 0);
+    CLUSTER_CHECK(realpath(binary_path(path, "admin", "torc-admin"), found) != NULL);
+    snprintf(link, sizeof(link), "%s/torc-admin", dir);
+    CLUSTER_CHECK(symlink(found, link) == 0);
+    CLUSTER_CHECK(realpath(cluster->options.shard_binary, found) != NULL);
+    snprintf(link, sizeof(link), "%s/torc-shard", dir);
+    CLUSTER_CHECK(symlink(found, link) == 0);
+}
+
+/* `dev up` with the binaries that the options name. */
+static int up_ask(const struct cluster *cluster, char *output, size_t output_size,
+                  const char *const *arguments)
+{
+    const char *words[] = {"dev", "up", NULL}, *usual = getenv("TORC_BIN_DIR");
+    char dir[SCRATCH_PATH_SIZE], kept[SCRATCH_PATH_SIZE];
+    if (cluster->options.shard_binary == NULL)
+        return cluster_ask(cluster, output, output_size, words, arguments);
+    snprintf(dir, sizeof(dir), "%.480s/bin", cluster->scratch);
+    if (access(dir, F_OK) != 0)
+        bin_dir_make(cluster, dir);
+    snprintf(kept, sizeof(kept), "%s", usual == NULL ? "" : usual);
+    setenv("TORC_BIN_DIR", dir, 1);
+    int code = cluster_ask(cluster, output, output_size, words, arguments);
+    if (usual == NULL)
+        unsetenv("TORC_BIN_DIR");
+    else
+        setenv("TORC_BIN_DIR", kept, 1);
+    return code;
 }
 
 int cluster_try_up(struct cluster *cluster, char *output, size_t output_size)
 {
     char nodes[16], shards[16], port[16];
-    const char *words[] = {"dev", "up", NULL};
     const char *arguments[CLUSTER_ARGUMENTS_MAX];
     size_t count = 0;
     snprintf(nodes, sizeof(nodes), "%u", cluster->nodes);
@@ -290,10 +319,7 @@ int cluster_try_up(struct cluster *cluster, char *output, size_t output_size)
         arguments[count++] = cluster->options.sets[i];
     }
     arguments[count] = NULL;
-    environment_set(cluster, true);
-    int code = cluster_ask(cluster, output, output_size, words, arguments);
-    environment_set(cluster, false);
-    return code;
+    return up_ask(cluster, output, output_size, arguments);
 }
 
 void cluster_up(struct cluster *cluster)

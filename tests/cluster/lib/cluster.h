@@ -23,7 +23,6 @@
 enum {
     CLUSTER_NODES_MAX = 16,
     CLUSTER_SETS_MAX = 16,
-    CLUSTER_VARIABLES_MAX = 5,
     CLUSTER_ARGUMENTS_MAX = 32,
     CLUSTER_ID_SIZE = 8,
 };
@@ -41,8 +40,7 @@ uint64_t cluster_now_ms(void);
 struct cluster_options {
     uint32_t nodes, shards;             /* 0: three. */
     const char *sets[CLUSTER_SETS_MAX]; /* "name=value"; ends with NULL. */
-    /* Variables for all processes, each name before its value; ends with NULL. */
-    const char *environment[2 * CLUSTER_VARIABLES_MAX + 1];
+    const char *shard_binary;           /* Instead of torc-shard; NULL: that. */
     bool respawn;
     const char *segment_size; /* Of the logs, in bytes; NULL: the usual. */
 };
@@ -55,6 +53,9 @@ struct cluster {
     uint32_t nodes, shards;
     struct cluster_options options;
 };
+
+/* Where the torc-shard is that clusters run. */
+const char *cluster_shard_binary(void);
 
 /* Makes a directory and finds free ports. */
 void cluster_prepare(struct cluster *cluster, const struct cluster_options *options);

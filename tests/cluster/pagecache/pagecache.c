@@ -214,6 +214,8 @@ static void note_write(int fd, const struct watched *file, off_t offset, size_t 
     struct stat stat;
     if (fstat(fd, &stat) != 0)
         fail("cannot look at", "a watched file");
+    if (stat.st_nlink == 0)
+        return; /* Gone for good; another file may get its inode. */
     off_t end = offset + (off_t)size < stat.st_size ? offset + (off_t)size : stat.st_size;
     size_t length = end > offset ? (size_t)(end - offset) : 0;
     const struct journal_write head = {
@@ -240,13 +242,27 @@ static off_t write_offset(int fd)
     return lseek(fd, 0, SEEK_CUR);
 }
 
+/* The last name of a removed file goes: its inode may become another file's. */
+static void drop_kept(const char *kept)
+{
+    char name[64];
+    struct stat stat;
+    if (fstatat(journal_fd, kept, &stat, AT_SYMLINK_NOFOLLOW) != 0 ||
+        real.unlinkat(journal_fd, kept, 0) != 0)
+        return;
+    if (stat.st_nlink > 1)
+        return;
+    snprintf(name, sizeof name, "f.%" PRIu64, (uint64_t)stat.st_ino);
+    real.unlinkat(journal_fd, name, 0);
+}
+
 static void forget_changes(uint64_t inode)
 {
     struct journal_change change;
     int fd = journal_open('d', inode);
     while (read(fd, &change, sizeof change) == sizeof change)
         if (change.kept[0] != '\0')
-            real.unlinkat(journal_fd, change.kept, 0);
+            drop_kept(change.kept);
     if (real.ftruncate(fd, 0) != 0)
         fail("cannot empty the journal of", "a directory");
     real.close(fd);

@@ -338,6 +338,30 @@ Test(shard_driver_disk, a_trim_takes_away, .init = set_up, .fini = tear_down)
     cr_assert(found.first == 6 && found.count == 5 && found.whole);
 }
 
+/* A group that cannot go on keeps its entries, in a log that another fills many times over. */
+Test(shard_driver_disk, a_stuck_group_does_not_fill_the_disk, .init = set_up, .fini = tear_down)
+{
+    write_slots(1, 1, 10, 1000);
+    uint64_t stored = host.stored;
+    for (uint64_t slot = 1; slot <= 3 * CAPACITY >> 20; slot++) {
+        struct shard_log_batch *batch = new_batch();
+        if (slot == 1)
+            add_replica(batch, 2);
+        add_entry(batch, 2, slot, CONSENSUS_VALUE, 1 << 20);
+        const struct shard_trim trim = {.group = 2, .slot = slot - 1};
+        const struct shard_node_ready ready = {.log = batch, .trims = &trim, .trim_count = 1};
+        shard_disk_submit(host.disk, &ready);
+        collect_stored(stored + slot);
+        cr_assert_not(shard_disk_is_full(host.disk));
+    }
+    shard_disk_ask_facts(host.disk);
+    while (host.facts == 0)
+        collect();
+    cr_assert_leq(host.log_bytes, CAPACITY / 2);
+    struct loaded found = load(1, 1, 10);
+    cr_assert(found.first == 1 && found.count == 10 && found.whole);
+}
+
 /* When the pool has no room for all, fewer are given. */
 Test(shard_driver_disk, a_small_pool_gives_fewer)
 {

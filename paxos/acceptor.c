@@ -199,10 +199,12 @@ enum torc_status paxos_on_accept(struct paxos *paxos, uint32_t from,
         return TORC_OK;
     }
     paxos_follow(paxos, from, message->ballot);
-    if (!paxos->amnesiac)
-        accept_all(paxos, message);
+    /* First the news of what is chosen, which makes room in the window for what comes with it. */
     if (message->chosen > paxos->commit)
         paxos->commit = message->chosen;
+    paxos_mark(paxos);
+    if (!paxos->amnesiac)
+        accept_all(paxos, message);
     paxos_learn(paxos);
     return TORC_OK;
 }

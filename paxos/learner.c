@@ -23,7 +23,7 @@ static bool matches(const struct paxos *paxos, const struct paxos_slot *slot)
     return base_ballot_equal(slot->entry.ballot, paxos->promised) || PAXOS_MUTANT(CHOSEN_BLIND);
 }
 
-static void mark(struct paxos *paxos)
+void paxos_mark(struct paxos *paxos)
 {
     for (;;) {
         uint64_t next = paxos->chosen + 1;
@@ -83,7 +83,7 @@ static void ask(struct paxos *paxos)
 
 void paxos_learn(struct paxos *paxos)
 {
-    mark(paxos);
+    paxos_mark(paxos);
     ask(paxos);
 }
 

@@ -283,7 +283,9 @@ void paxos_fresh_update(struct paxos *paxos, uint64_t confirmed);
 /* ---- learner.c */
 /* Marks one more slot as chosen. */
 void paxos_chosen_next(struct paxos *paxos);
-/* Marks what the commit index allows and asks for what is missing. */
+/* Marks what the commit index and the own entries allow. */
+void paxos_mark(struct paxos *paxos);
+/* The same, and asks for what is missing. */
 void paxos_learn(struct paxos *paxos);
 /* The own log or state durably holds what was chosen up to `slot`. */
 void paxos_durable_raise(struct paxos *paxos, uint64_t slot);

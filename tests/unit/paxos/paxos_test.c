@@ -347,6 +347,27 @@ RULE(rule_5_applies_in_order, APPLY_OUT_OF_ORDER)
     return held && rig_info(rig).chosen == 3;
 }
 
+/* A full window makes room by what the same message says is chosen: else every window that a leader
+ * fills would wait for a retransmission. */
+Test(paxos, rule_5_news_of_what_is_chosen_makes_room)
+{
+    static struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig, NULL);
+    uint64_t window = rig.config.window_entries_max;
+    for (uint64_t slot = 1; slot <= window; slot++) {
+        struct consensus_entry entry = rig_entry(&rig, slot, low, "x");
+        rig_receive(&rig, 2, accept_of(&entry, 0));
+    }
+    rig_sync(&rig);
+    struct consensus_entry next = rig_entry(&rig, window + 1, low, "y");
+    rig_receive(&rig, 2, accept_of(&next, window));
+    rig_sync(&rig);
+    cr_assert_eq(rig_info(&rig).chosen, window);
+    cr_assert_eq(rig_sent(&rig, PAXOS_ACCEPTED, 2)->last, window + 1);
+    rig_fini(&rig);
+}
+
 /* What is unacknowledged for a timeout is sent again, to those who owe the answer. */
 Test(paxos, rule_5_unacknowledged_is_sent_again)
 {

@@ -714,11 +714,11 @@ bool shard_node_is_drained(const struct shard_node *node)
 {
     for (size_t i = 0; i < node->replica_count; i++) {
         const struct node_replica *replica = node->replicas[i];
-        if (replica->state != NODE_REPLICA_RUNNING || replica->birth.group.replica_count == 1)
+        if (replica->state != NODE_REPLICA_RUNNING)
             continue;
         struct consensus_info info;
         shard_group_info(replica->consensus, &info);
-        if (info.role == CONSENSUS_LEADER)
+        if (info.transferring)
             return false;
     }
     return true;

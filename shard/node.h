@@ -95,7 +95,8 @@ void shard_node_turn(struct shard_node *node, uint64_t now_ms, uint64_t wall_ms,
 
 /* Hands over every leadership, before a planned stop. */
 void shard_node_drain(struct shard_node *node, uint64_t now_ms);
-/* Whether no group here leads with another voter alive to take over. */
+/* Whether no hand-over is under way any more: each was done, or came to nothing. Leadership that
+ * nobody alive could take does not hold up a stop. */
 bool shard_node_is_drained(const struct shard_node *node);
 
 /* The newest map that is known, version 0: none. Its nodes are the peers to be connected to. */

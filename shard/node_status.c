@@ -1,3 +1,4 @@
+#include "base/version.h"
 #include "shard/node_int.h"
 
 enum { STATUS_REPLICAS_MAX = 4096 };
@@ -117,6 +118,7 @@ void node_handle_status(struct shard_node *node, uint64_t route,
     reply.log_batches = node->log_batches;
     reply.log_syncs = node->log_syncs;
     reply.uptime_ms = node->now_ms - node->started_ms;
+    reply.version = (char *)(uintptr_t)TORC_VERSION;
     reply.initialised = node->map.version > 0;
     node_send(node, 0, route, WIRE_TYPE_STATUS, &reply.base, base_bytes_of(NULL, 0));
     base_free(allocator, message.list, capacity * sizeof(*message.list));

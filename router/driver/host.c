@@ -12,13 +12,13 @@
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "net/address.h"
 #include "net/net.h"
 #include "router/driver/door.h"
 #include "router/router.h"
 #include "wire/dedup.h"
 
-#define VERSION "0.1.0"
 
 enum {
     MESSAGE_SIZE_MAX = 64 << 20, /* One message on the wire, either way. */
@@ -320,7 +320,7 @@ static void make_router(struct host *host)
         .client_output_max = config->client_output_max > config->client_output_pause
                                  ? config->client_output_max
                                  : config->client_output_pause,
-        .version = VERSION,
+        .version = TORC_VERSION,
         .run_id = host->run_id,
         .resp_address = router_door_address(host->door),
         .process_id = (uint32_t)getpid(),

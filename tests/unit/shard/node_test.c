@@ -597,12 +597,28 @@ Test(node, draining_hands_over)
 {
     struct trio *trio = serving(1);
     uint32_t leader = trio_leader(trio, 1);
-    for (int i = 0; i < 50 && !shard_node_is_drained(trio_node(trio, leader)); i++) {
-        trio_drain(trio, leader);
-        trio_run(trio, 100);
-    }
+    trio_drain(trio, leader);
+    cr_assert(!shard_node_is_drained(trio_node(trio, leader)));
+    for (int i = 0; i < 500 && !shard_node_is_drained(trio_node(trio, leader)); i++)
+        trio_run(trio, 1);
     cr_assert(shard_node_is_drained(trio_node(trio, leader)));
     cr_assert(trio_run_until_serving(trio, 1000));
     cr_assert_neq(trio_leader(trio, 1), leader);
+    trio_free(trio);
+}
+
+/* The last one alive has nobody to hand over to, and stops all the same. */
+Test(node, draining_alone_does_not_wait)
+{
+    struct trio *trio = serving(1);
+    uint32_t leader = trio_leader(trio, 1);
+    for (uint32_t id = 1; id <= TRIO_NODES; id++) {
+        if (id != leader)
+            trio_kill(trio, id);
+    }
+    trio_run(trio, 200);
+    trio_drain(trio, leader);
+    trio_run(trio, 1000);
+    cr_assert(shard_node_is_drained(trio_node(trio, leader)));
     trio_free(trio);
 }

@@ -11,7 +11,7 @@
 #include "store/sim_kv.h"
 #include "wire/body.h"
 
-enum { TRIO_VNODE_BITS = 6, TRIO_POOL_SIZE = 64 * 1024 * 1024 };
+enum { TRIO_GROUPS_MAX = 64, TRIO_VNODE_BITS = 6, TRIO_POOL_SIZE = 64 * 1024 * 1024 };
 
 struct trio_record { /* What the disk holds. */
     struct store_record record;
@@ -26,6 +26,7 @@ struct trio_host {
     uint32_t incarnation;
     struct trio_record *disk;
     size_t disk_count, disk_capacity;
+    uint64_t trimmed[TRIO_GROUPS_MAX]; /* Entries up to here are no longer on the disk. */
     uint64_t batch;
     size_t saved_count;
     uint64_t saved_batch;
@@ -99,6 +100,17 @@ static void disk_write(struct trio *trio, struct trio_host *host, struct shard_l
     host->batch++;
 }
 
+static bool disk_keeps(const struct trio_host *host, const struct store_record *record)
+{
+    bool entry = record->kind == STORE_RECORD_ENTRY || record->kind == STORE_RECORD_LEARNED;
+    return !entry || record->slot > host->trimmed[record->group];
+}
+
+uint64_t trio_trimmed(const struct trio *trio, uint32_t node, uint32_t group)
+{
+    return trio->hosts[node - 1].trimmed[group];
+}
+
 /* ---- Life
  * ----------------------------------------------------------------------------------------- */
 
@@ -161,7 +173,8 @@ static void disk_load(struct trio *trio, struct trio_host *host, const struct sh
         for (size_t i = 0; i < host->disk_count; i++) {
             const struct store_record *record = &host->disk[i].record;
             bool entry = record->kind == STORE_RECORD_ENTRY || record->kind == STORE_RECORD_LEARNED;
-            if (entry && record->group == load->group && record->slot == slot)
+            if (entry && record->group == load->group && record->slot == slot &&
+                disk_keeps(host, record))
                 found = record;
         }
         if (found == NULL)
@@ -187,7 +200,8 @@ void trio_start(struct trio *trio, uint32_t id)
     host->incarnation++;
     struct shard_recovery *recovery = shard_recovery_new(host->kv, &host->pool, trio->allocator);
     for (size_t i = 0; i < host->disk_count; i++)
-        shard_recovery_record(recovery, &host->disk[i].record);
+        if (disk_keeps(host, &host->disk[i].record))
+            shard_recovery_record(recovery, &host->disk[i].record);
     TORC_ASSERT(shard_recovery_status(recovery) == TORC_OK);
     struct shard_node_config config = {.cluster = trio->cluster,
                                        .storage = host->storage,
@@ -228,6 +242,7 @@ struct trio *trio_new(uint32_t group_count)
     struct trio *trio = calloc(1, sizeof(*trio));
     TORC_ASSERT(trio != NULL);
     trio->allocator = counting_init(&trio->counting);
+    TORC_ASSERT(group_count < TRIO_GROUPS_MAX);
     trio->group_count = group_count;
     trio->now_ms = 1000;
     trio->cluster.bytes[0] = 0xC1;
@@ -386,6 +401,8 @@ static void turn(struct trio *trio, uint32_t id)
     TORC_ASSERT(load_count <= TRIO_LOADS_MAX);
     for (size_t i = 0; i < load_count; i++)
         loads[i] = ready.loads[i];
+    for (size_t i = 0; i < ready.trim_count; i++)
+        host->trimmed[ready.trims[i].group] = ready.trims[i].slot;
     if (ready.log != NULL) {
         disk_write(trio, host, ready.log);
         shard_node_stored(host->node, ready.log, host->batch, trio->now_ms);
@@ -568,6 +585,11 @@ const char *trio_fatal(struct trio *trio, uint32_t node)
 uint64_t trio_loads(const struct trio *trio)
 {
     return trio->loads;
+}
+
+struct store_kv *trio_kv(struct trio *trio, uint32_t node)
+{
+    return trio->hosts[node - 1].kv;
 }
 
 struct shard_node *trio_node(struct trio *trio, uint32_t node)

@@ -81,6 +81,10 @@ const Torc__Wire__StatusReply *trio_status(struct trio *trio, uint32_t node);
 const Torc__Wire__Welcome *trio_hello(struct trio *trio, uint32_t node,
                                       const Torc__Wire__Hello *hello);
 
+/* The slot up to which a node's log was told to let a group's entries go. */
+uint64_t trio_trimmed(const struct trio *trio, uint32_t node, uint32_t group);
+/* A node's state: a store_sim_kv. */
+struct store_kv *trio_kv(struct trio *trio, uint32_t node);
 struct shard_node *trio_node(struct trio *trio, uint32_t node);
 /* The node that leads a group and serves; 0: none. */
 uint32_t trio_leader(struct trio *trio, uint32_t group);

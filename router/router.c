@@ -175,6 +175,13 @@ void router_connection_closed(struct router *router, uint32_t slot)
     connection_detach(router, connection_at(router, slot));
 }
 
+void router_connection_ended(struct router *router, uint32_t slot)
+{
+    struct router_connection *connection = connection_at(router, slot);
+    connection->ended = true;
+    router_connection_touch(router, connection);
+}
+
 bool router_connection_written(struct router *router, uint32_t slot)
 {
     struct router_connection *connection = connection_at(router, slot);
@@ -321,7 +328,7 @@ static void connection_act(struct router *router, struct router_connection *conn
         connection_detach(router, connection);
         return;
     }
-    bool reading = may_run(router, connection);
+    bool reading = may_run(router, connection) && !connection->ended;
     if (reading != connection->reading) {
         connection->reading = reading;
         act(router, connection, reading ? ROUTER_RESUME : ROUTER_PAUSE);
@@ -336,6 +343,9 @@ static void connection_settle(struct router *router, struct router_connection *c
         size_t used = commands_run(router, connection, router_buffer_bytes(&connection->input));
         router_buffer_consume(&connection->input, used);
     }
+    /* The parser stands before nothing, or before half a command that nobody will end. */
+    if (connection->ended && may_run(router, connection))
+        connection->closing = true;
     if (connection->open)
         connection_act(router, connection);
     else if (connection->first == NULL && !connection->starved && !connection->dirty)

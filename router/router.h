@@ -96,7 +96,10 @@ void router_connection_bytes(struct router *router, uint32_t connection, struct 
 /* All bytes of the newest ROUTER_WRITE are with the operating system. True: call router_ready once
  * more in this turn, there is more to do for the connection. */
 bool router_connection_written(struct router *router, uint32_t connection);
-/* The client is gone, or its stream has ended. Commands that were begun are carried out; the number
+/* The client sends no more, and may still read: what it sent is carried out and answered, then the
+ * connection is closed. */
+void router_connection_ended(struct router *router, uint32_t connection);
+/* The client is gone. Commands that were begun are carried out; the number
  * is free again after this call, and bytes of a ROUTER_WRITE are gone. */
 void router_connection_closed(struct router *router, uint32_t connection);
 /* The process is about to end: no further command is begun, those that are in flight are answered.

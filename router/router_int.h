@@ -54,6 +54,7 @@ struct router_connection {
     uint64_t id;         /* Of CLIENT ID; never used again. */
     bool open;           /* The driver knows it. A closed one lives until its calls have ended. */
     bool closing;        /* Nothing more is read; closed when everything is answered and written. */
+    bool ended;          /* The client sends no more; closing once what it sent was begun. */
     bool killed;         /* Closed as soon as can be. */
     bool reading;        /* As the driver was told last. */
     bool write_out;      /* `writing` is with the driver. */

@@ -65,6 +65,11 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
                                 base_bytes_of(buffer->base, (size_t)count));
         return;
     }
+    if (count == UV_EOF) {
+        uv_read_stop(stream);
+        router_connection_ended(door->router, client->connection);
+        return;
+    }
     router_connection_closed(door->router, client->connection);
     client_close(client);
 }

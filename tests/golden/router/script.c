@@ -6,8 +6,9 @@
  *
  *   router [NAME=VALUE...]       a new router; limits and timeouts
  *   map VERSION nodes=1,2 groups=1:1,2;2:1,2 owners=1,2       the map, told by node 1
- *   open C | close C | slow C | written C     a client; slow: its writes are not reported done
- *   C WORDS...                   what the client sends, a line end added; \r \n \xNN are escapes
+ *   open C | end C | close C | slow C | written C
+ *                                a client; end: it sends no more; slow: its writes are not reported
+ * done C WORDS...                   what the client sends, a line end added; \r \n \xNN are escapes
  *   raw C BYTES
  *   time MS                      that many milliseconds pass, then a turn; "time wake": until asked
  *   welcome NODE[.LIFE] GROUP leader=N credit=N clock=MS stamp=MS
@@ -568,6 +569,9 @@ static bool play_open_close(struct player *player, const char *line)
         size_t client = read_client(player, line + 6);
         player->clients[client].open = false;
         router_connection_closed(player->router, player->clients[client].slot);
+    } else if (strncmp(line, "end ", 4) == 0) {
+        router_connection_ended(player->router,
+                                player->clients[read_client(player, line + 4)].slot);
     } else if (strncmp(line, "slow ", 5) == 0) {
         player->clients[read_client(player, line + 5)].slow = true;
     } else if (strncmp(line, "written ", 8) == 0) {

@@ -233,9 +233,8 @@ static void note_full(struct shard_disk *disk, const struct store_request *reque
         return;
     disk->full = true;
     base_log(BASE_LOG_ERROR, "log_full",
-             "why=\"%s\" remedy=\"free room on the disk, then start again: nothing that was "
-             "acknowledged is lost\"",
-             torc_status_text(request->status));
+             "why=\"the disk has no room for a new segment of the log\" remedy=\"free some, then "
+             "start again: nothing that was acknowledged is lost\"");
 }
 
 bool shard_disk_collect(struct shard_disk *disk, struct shard_node *node, uint64_t now_ms)

@@ -436,6 +436,6 @@ Test(shard_driver_disk, a_full_log_is_told_as_such)
     char line[1024] = "";
     cr_assert_gt(pread(fileno(said), line, sizeof(line) - 1, 0), 0);
     cr_assert_not_null(strstr(line, "event=log_full"), "%s", line);
-    cr_assert_not_null(strstr(line, "free room"), "%s", line);
+    cr_assert_not_null(strstr(line, "no room for a new segment"), "%s", line);
     tear_down();
 }

@@ -646,7 +646,9 @@ static void finish_ready(struct shard_node *node, struct shard_node_ready *ret_r
                                            .trims = node->trims,
                                            .trim_count = node->trim_count,
                                            .wake_at_ms = node_wake_at(node),
-                                           .fatal = node->fatal};
+                                           .fatal = node->fatal,
+                                           .fatal_expected = node->fatal_expected,
+                                           .fatal_found = node->fatal_found};
     if (node->turn.log->record_count > 0) {
         node->unflushed_bytes += node->turn.log->bytes;
         ret_ready->log = node->turn.log;
@@ -677,7 +679,10 @@ void shard_node_turn(struct shard_node *node, uint64_t now_ms, uint64_t wall_ms,
     shard_clocks_heard(&node->clocks, node->config.id, wall_ms, now_ms);
     trim_sends(node);
     if (node->fatal != NULL) {
-        *ret_ready = (struct shard_node_ready){.fatal = node->fatal, .wake_at_ms = now_ms};
+        *ret_ready = (struct shard_node_ready){.fatal = node->fatal,
+                                               .fatal_expected = node->fatal_expected,
+                                               .fatal_found = node->fatal_found,
+                                               .wake_at_ms = now_ms};
         return;
     }
     if (node->greeting)

@@ -63,6 +63,7 @@ struct shard_node_ready {
     size_t trim_count;
     uint64_t wake_at_ms; /* The next turn at the latest. */
     const char *fatal;   /* Not NULL: the process must end, with this text; nothing was sent. */
+    uint64_t fatal_expected, fatal_found; /* Batches of the log, where it is about them; else 0. */
 };
 
 /* Builds the replicas that recovery found.

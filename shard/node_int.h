@@ -72,6 +72,7 @@ struct shard_node {
     struct shard_node_config config;
     struct wire_arena *arena;
     const char *fatal;
+    uint64_t fatal_expected, fatal_found;
 
     struct shard_map map;
     struct node_peer *peers; /* Of the map, without this node; ascending by id. */

@@ -108,13 +108,16 @@ static void receive_hello(struct shard_node *node, uint64_t route,
 static void receive_welcome(struct shard_node *node, struct node_peer *peer,
                             const Torc__Wire__Welcome *welcome)
 {
-    if (welcome->status == TORC_FOREIGN)
+    if (welcome->status == TORC_FOREIGN) {
         node->fatal = "the cluster's map names another storage id for this node: this data "
                       "directory is not the one that was added to the cluster";
-    else if (welcome->seen_batch > node->durable_batch)
+    } else if (welcome->seen_batch > node->durable_batch) {
         node->fatal = "peers saw a longer log of this node as durable: this data directory is an "
                       "older copy, and what it promised since is lost; replace this node's "
                       "replicas";
+        node->fatal_expected = welcome->seen_batch;
+        node->fatal_found = node->durable_batch;
+    }
     peer->welcomed = true;
 }
 
@@ -232,8 +235,9 @@ enum torc_status shard_node_receive(struct shard_node *node, uint64_t route, boo
     struct node_peer *peer = envelope->node == 0 ? NULL : node_find_peer(node, envelope->node);
     if (peer != NULL) {
         enum torc_status status = check_peer(node, peer, on_dealer, envelope);
-        /* A stranger's greeting is answered, so that it learns why nobody listens to it. */
-        if (status != TORC_OK && !(status == TORC_FOREIGN && envelope->type == WIRE_TYPE_HELLO))
+        /* A greeting is answered even so: a stranger learns why nobody listens to it, and a node
+         * whose disk is an older copy, which lives a life again, what it has forgotten. */
+        if (status != TORC_OK && envelope->type != WIRE_TYPE_HELLO)
             return status;
     }
     const ProtobufCMessage *body;

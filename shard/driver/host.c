@@ -131,8 +131,11 @@ static void take_turn(struct host *host)
     uint64_t now = now_ms();
     shard_node_turn(host->node, now, clock_ms(CLOCK_REALTIME), &ready);
     if (ready.fatal != NULL) {
-        base_log(BASE_LOG_ERROR, "refused", "node=%llu dir=\"%s\" why=\"%s\"",
-                 (unsigned long long)host->config->node, host->config->dir, ready.fatal);
+        base_log(BASE_LOG_ERROR, "refused",
+                 "node=%llu dir=\"%s\" expected_batch=%llu found_batch=%llu why=\"%s\"",
+                 (unsigned long long)host->config->node, host->config->dir,
+                 (unsigned long long)ready.fatal_expected, (unsigned long long)ready.fatal_found,
+                 ready.fatal);
         stop(host, HOST_EXIT_REFUSED);
         return;
     }

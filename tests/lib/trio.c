@@ -30,6 +30,7 @@ struct trio_host {
     uint64_t batch;
     size_t saved_count;
     uint64_t saved_batch;
+    uint32_t saved_incarnation;
     bool isolated;
     const char *fatal;
     uint32_t eager; /* Turns one after the other that asked for the next at once. */
@@ -128,6 +129,7 @@ void trio_disk_save(struct trio *trio, uint32_t id)
     struct trio_host *host = &trio->hosts[id - 1];
     host->saved_count = host->disk_count;
     host->saved_batch = host->batch;
+    host->saved_incarnation = host->incarnation;
 }
 
 void trio_disk_restore(struct trio *trio, uint32_t id)
@@ -135,6 +137,7 @@ void trio_disk_restore(struct trio *trio, uint32_t id)
     struct trio_host *host = &trio->hosts[id - 1];
     disk_cut(trio, host, host->saved_count);
     host->batch = host->saved_batch;
+    host->incarnation = host->saved_incarnation;
 }
 
 void trio_disk_empty(struct trio *trio, uint32_t id)

@@ -288,7 +288,10 @@ Test(node, requests_need_a_route)
 Test(node, an_older_copy_of_the_disk_ends_the_node)
 {
     struct trio *trio = serving(1);
+    trio_kill(trio, 3);
     trio_disk_save(trio, 3);
+    trio_start(trio, 3); /* The older copy will live this life once more. */
+    trio_run(trio, 1000);
     struct trio_answer answer;
     struct wire_op op = put("a", "one");
     cr_assert(trio_request(trio, trio_leader(trio, 1), 1, &op, 500, &answer));

@@ -153,7 +153,8 @@ static void log_and_replay_are_bounded(struct cluster *cluster)
     }
 }
 
-/* Far more than the leader keeps in memory, all of it still in its log. */
+/* Far more than the leader keeps in memory, all of it still in its log; and writes go on meanwhile.
+ */
 static void who_was_away_catches_up_and_votes(struct cluster *cluster)
 {
     char text[256];
@@ -161,8 +162,10 @@ static void who_was_away_catches_up_and_votes(struct cluster *cluster)
     write_mib(cluster, 60);
     uint64_t began_ms = cluster_now_ms();
     cluster_restart(cluster, "s3");
+    write_mib(cluster, 40);
     cluster_wait_converged(cluster, WAIT_MS);
-    printf("caught up 60 MiB in %lu ms\n", (unsigned long)(cluster_now_ms() - began_ms));
+    printf("caught up 60 MiB and 40 more in %lu ms\n",
+           (unsigned long)(cluster_now_ms() - began_ms));
     trouble_of(cluster, 3, text);
     CLUSTER_CHECK(text[0] == '\0');
     cluster_signal(cluster, "s2", SIGKILL); /* Now nothing is chosen without s3. */

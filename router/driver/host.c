@@ -19,7 +19,6 @@
 #include "router/router.h"
 #include "wire/dedup.h"
 
-
 enum {
     MESSAGE_SIZE_MAX = 64 << 20, /* One message on the wire, either way. */
     PAYLOAD_SIZE_MAX = 1 << 20,  /* Requests in one message; one larger request travels alone. */

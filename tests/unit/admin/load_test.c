@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,7 @@ static volatile sig_atomic_t stop;
 
 static void set_up(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* As `dev up` does: a lost connection is an error, no end. */
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     server.listen_fd = socket(AF_INET, SOCK_STREAM, 0);

@@ -208,13 +208,7 @@ static void foreign_directory_is_refused(const struct cluster *cluster)
 /* `down` ends what a dead supervisor left, and until then a new start is refused. */
 static void orphans_are_ended(struct cluster *cluster)
 {
-    char *text = file_read(cluster->dir, "run.json");
-    json_t *run = json_loads(text, 0, NULL);
-    pid_t supervisor =
-        (pid_t)json_integer_value(json_object_get(json_object_get(run, "supervisor"), "pid"));
-    json_decref(run);
-    free(text);
-    CLUSTER_CHECK(kill(supervisor, SIGKILL) == 0);
+    cluster_kill_supervisor(cluster);
     CLUSTER_CHECK(cluster_process(cluster, "s3").running);
     EXPECT_UP(cluster->dir, 1, "still runs although its supervisor has ended", "--no-load");
     expect_down(cluster->dir, "the supervisor of");

@@ -455,19 +455,38 @@ void cluster_signal(const struct cluster *cluster, const char *id, int number)
         cluster_wait_ended(cluster, id, DOWN_MS_MAX);
 }
 
+/* No such process, or one that waits to be reaped: its files are closed. */
+static bool has_ended(void *context)
+{
+    const pid_t *pid = context;
+    char path[64], text[512];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)*pid);
+    FILE *in = fopen(path, "re");
+    if (in == NULL)
+        return true;
+    size_t size = fread(text, 1, sizeof(text) - 1, in);
+    text[size] = '\0';
+    fclose(in);
+    return size == 0 || strstr(text, ") Z ") != NULL;
+}
+
+void cluster_kill_supervisor(const struct cluster *cluster)
+{
+    char path[SCRATCH_PATH_SIZE + 16];
+    snprintf(path, sizeof(path), "%s/run.json", cluster->dir);
+    json_t *run = json_load_file(path, 0, NULL);
+    pid_t supervisor =
+        (pid_t)json_integer_value(json_object_get(json_object_get(run, "supervisor"), "pid"));
+    json_decref(run);
+    CLUSTER_CHECK(supervisor > 0 && kill(supervisor, SIGKILL) == 0);
+    cluster_wait(has_ended, &supervisor, DOWN_MS_MAX, "the killed supervisor has ended");
+}
+
 void cluster_kill_all(struct cluster *cluster)
 {
     struct cluster_process list[CLUSTER_NODES_MAX + 1];
     size_t count = cluster_processes(cluster, list);
-    char path[SCRATCH_PATH_SIZE + 16];
-    json_error_t error;
-    snprintf(path, sizeof(path), "%s/run.json", cluster->dir);
-    json_t *run = json_load_file(path, 0, &error);
-    pid_t supervisor =
-        (pid_t)json_integer_value(json_object_get(json_object_get(run, "supervisor"), "pid"));
-    json_decref(run);
-    CLUSTER_CHECK(supervisor > 0);
-    kill(supervisor, SIGKILL); /* First, so that it notices nothing. */
+    cluster_kill_supervisor(cluster); /* First, so that it notices nothing. */
     for (size_t i = 0; i < count; i++) {
         if (list[i].running)
             kill(list[i].pid, SIGKILL);

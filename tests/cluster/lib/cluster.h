@@ -97,6 +97,8 @@ struct cluster_process cluster_process(const struct cluster *cluster, const char
 void cluster_signal(const struct cluster *cluster, const char *id, int number);
 /* Waits until a process has ended. */
 void cluster_wait_ended(const struct cluster *cluster, const char *id, uint64_t timeout_ms);
+/* SIGKILL to the supervisor alone; waits until it has ended. */
+void cluster_kill_supervisor(const struct cluster *cluster);
 /* SIGKILL to all at once, the supervisor too, then clears up behind it. */
 void cluster_kill_all(struct cluster *cluster);
 /* `dev restart ID`: the process answers when this returns. */

@@ -11,7 +11,7 @@ def torc_unit_test(name, srcs = None, deps = [], size = "small", tags = [], data
         data = data,
         size = size,
         tags = ["unit"] + tags,
-        deps = deps + ["//base", "//base:criterion"],
+        deps = deps + ["//base", "//base:criterion", "//tests/lib:test_body"],
     )
 
 def torc_program_test(name, srcs = None, deps = [], size = "medium", tags = [], data = [], args = []):

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 static char dir[SCRATCH_PATH_SIZE];
 static struct admin_dev dev;
@@ -30,7 +31,7 @@ static void tear_down(void)
 }
 
 /* What is stored is loaded, also by a relative name of the directory. */
-Test(dev_file, stored_is_loaded, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_file, stored_is_loaded, set_up, tear_down)
 {
     struct admin_dev again;
     dev.phase = ADMIN_DEV_FORMATTED;
@@ -44,7 +45,7 @@ Test(dev_file, stored_is_loaded, .init = set_up, .fini = tear_down)
 }
 
 /* Processes are named and placed by their index. */
-Test(dev_file, processes_have_names_ports_and_paths, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_file, processes_have_names_ports_and_paths, set_up, tear_down)
 {
     char name[ADMIN_DEV_NAME_SIZE], address[ADMIN_DEV_ADDRESS_SIZE], path[PATH_MAX];
     cr_assert_eq(admin_dev_process_count(&dev), 3);
@@ -59,7 +60,7 @@ Test(dev_file, processes_have_names_ports_and_paths, .init = set_up, .fini = tea
 }
 
 /* A directory that holds something else is never taken for an empty one. */
-Test(dev_file, other_directories_are_foreign, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_file, other_directories_are_foreign, set_up, tear_down)
 {
     struct admin_dev again;
     scratch_write(dir, "lock", "");
@@ -76,7 +77,7 @@ Test(dev_file, other_directories_are_foreign, .init = set_up, .fini = tear_down)
 }
 
 /* A pid is believed only with the start time and the command line that go with it. */
-Test(dev_file, a_reused_pid_is_not_alive, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_file, a_reused_pid_is_not_alive, set_up, tear_down)
 {
     struct admin_run run, again;
     char config[PATH_MAX], log[PATH_MAX], error[256];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 /* Stand-ins: a shard formats its directory, and either program knows one setting of its own. */
 static const char shard_text[] = "#!/bin/sh\n"
@@ -52,7 +53,7 @@ static void tear_down(void)
 }
 
 /* A first start formats every node and notes its storage id; later ones find all in place. */
-Test(dev_start, formats_once_and_notes_it, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_start, formats_once_and_notes_it, set_up, tear_down)
 {
     struct admin_dev again;
     cr_assert_eq(admin_dev_format(&dev, &binaries), 0);
@@ -67,7 +68,7 @@ Test(dev_start, formats_once_and_notes_it, .init = set_up, .fini = tear_down)
 }
 
 /* A size of log segments is handed on. */
-Test(dev_start, format_takes_a_segment_size, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_start, format_takes_a_segment_size, set_up, tear_down)
 {
     char text[64] = "";
     dev.segment_size = 33554432;
@@ -81,7 +82,7 @@ Test(dev_start, format_takes_a_segment_size, .init = set_up, .fini = tear_down)
 }
 
 /* A format that fails leaves the phase that says so. */
-Test(dev_start, a_failed_format_is_noted, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_start, a_failed_format_is_noted, set_up, tear_down)
 {
     struct admin_dev again;
     admin_dev_path(&dev, 1, "", path);
@@ -92,7 +93,7 @@ Test(dev_start, a_failed_format_is_noted, .init = set_up, .fini = tear_down)
 }
 
 /* A setting goes to whoever takes it; one that nobody takes is refused. */
-Test(dev_start, settings_go_to_who_knows_them, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_start, settings_go_to_who_knows_them, set_up, tear_down)
 {
     static struct admin_texts sets = {{"shard.only=1", "both=1"}, 2}, wrong = {{"none=1"}, 1};
     static struct admin_texts shard, router;
@@ -104,7 +105,7 @@ Test(dev_start, settings_go_to_who_knows_them, .init = set_up, .fini = tear_down
 }
 
 /* A port that somebody listens on is found. */
-Test(dev_start, taken_ports_are_found, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_start, taken_ports_are_found, set_up, tear_down)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
@@ -120,7 +121,7 @@ Test(dev_start, taken_ports_are_found, .init = set_up, .fini = tear_down)
 }
 
 /* Programs that are not there are refused. */
-Test(dev_start, missing_binaries_are_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(dev_start, missing_binaries_are_refused, set_up, tear_down)
 {
     snprintf(path, sizeof(path), "%s/torc-router", dir);
     cr_assert_eq(unlink(path), 0);

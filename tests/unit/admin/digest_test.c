@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 static char dir[SCRATCH_PATH_SIZE], path[SCRATCH_PATH_SIZE + 16];
 static struct admin_dataset dataset;
@@ -30,7 +31,7 @@ static void tear_down(void)
 }
 
 /* What is written is read back, with its state and source. */
-Test(digest, written_is_read_back, .init = set_up, .fini = tear_down)
+TEST_BODY(digest, written_is_read_back, set_up, tear_down)
 {
     cr_assert_eq(admin_digest_read(path, &digest), 0);
     cr_assert_eq(digest.state, ADMIN_DIGEST_NONE);
@@ -49,7 +50,7 @@ Test(digest, written_is_read_back, .init = set_up, .fini = tear_down)
 }
 
 /* A data set with another value, key or count is not the one recorded. */
-Test(digest, another_data_set_does_not_match, .init = set_up, .fini = tear_down)
+TEST_BODY(digest, another_data_set_does_not_match, set_up, tear_down)
 {
     cr_assert_eq(admin_digest_write(path, ADMIN_DIGEST_LOADED, &dataset), 0);
     cr_assert_eq(admin_digest_read(path, &digest), 0);
@@ -66,7 +67,7 @@ Test(digest, another_data_set_does_not_match, .init = set_up, .fini = tear_down)
 }
 
 /* A file that was cut anywhere is refused, never read as fewer keys. */
-Test(digest, a_cut_file_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(digest, a_cut_file_is_refused, set_up, tear_down)
 {
     cr_assert_eq(admin_digest_write(path, ADMIN_DIGEST_LOADED, &dataset), 0);
     FILE *in = fopen(path, "r");

@@ -13,6 +13,7 @@
 
 #include "admin/report.h"
 #include "base/hash.h"
+#include "tests/lib/test_body.h"
 
 /*
  * A Redis server of one thread that knows SET, GET, DBSIZE and PING, and does what a test plans:
@@ -156,14 +157,14 @@ static struct admin_load_result expect_loaded(void)
 }
 
 /* Every key arrives with its value, each sent once. */
-Test(load, all_keys_arrive, .init = set_up, .fini = tear_down)
+TEST_BODY(load, all_keys_arrive, set_up, tear_down)
 {
     cr_assert(admin_load_ping(server.port, 1000));
     cr_assert_eq(expect_loaded().retried, 0);
 }
 
 /* What has no sure answer is sent again until it has one. */
-Test(load, unknown_outcomes_are_sent_again, .init = set_up, .fini = tear_down)
+TEST_BODY(load, unknown_outcomes_are_sent_again, set_up, tear_down)
 {
     server.trouble = "UNKNOWN outcome unknown: deadline";
     server.trouble_every = 3;
@@ -171,7 +172,7 @@ Test(load, unknown_outcomes_are_sent_again, .init = set_up, .fini = tear_down)
 }
 
 /* So is what was in flight on a connection that was lost. */
-Test(load, lost_connections_are_survived, .init = set_up, .fini = tear_down)
+TEST_BODY(load, lost_connections_are_survived, set_up, tear_down)
 {
     server.trouble = "";
     server.trouble_every = 7;
@@ -179,7 +180,7 @@ Test(load, lost_connections_are_survived, .init = set_up, .fini = tear_down)
 }
 
 /* A refusal that would come again ends the load. */
-Test(load, refusals_end_it, .init = set_up, .fini = tear_down)
+TEST_BODY(load, refusals_end_it, set_up, tear_down)
 {
     struct admin_load_result result;
     server.trouble = "ERR value is larger than value_size_max (8388608)";
@@ -188,7 +189,7 @@ Test(load, refusals_end_it, .init = set_up, .fini = tear_down)
 }
 
 /* A request to stop ends it at once. */
-Test(load, stops_when_asked, .init = set_up, .fini = tear_down)
+TEST_BODY(load, stops_when_asked, set_up, tear_down)
 {
     struct admin_load_result result;
     stop = 1;
@@ -207,7 +208,7 @@ static struct admin_digest digest_make(void)
 }
 
 /* The check finds nothing in what was loaded; one more key of somebody's own is no matter. */
-Test(load, check_passes_what_was_loaded, .init = set_up, .fini = tear_down)
+TEST_BODY(load, check_passes_what_was_loaded, set_up, tear_down)
 {
     struct admin_digest digest = digest_make();
     expect_loaded();
@@ -217,7 +218,7 @@ Test(load, check_passes_what_was_loaded, .init = set_up, .fini = tear_down)
 }
 
 /* One changed value is found by reading every key; one missing key is found by the count alone. */
-Test(load, check_finds_differences, .init = set_up, .fini = tear_down)
+TEST_BODY(load, check_finds_differences, set_up, tear_down)
 {
     struct admin_digest digest = digest_make();
     expect_loaded();
@@ -230,7 +231,7 @@ Test(load, check_finds_differences, .init = set_up, .fini = tear_down)
 }
 
 /* Without a server it is an error, not a wait. */
-Test(load, nobody_there_is_an_error, .init = set_up, .fini = tear_down)
+TEST_BODY(load, nobody_there_is_an_error, set_up, tear_down)
 {
     struct admin_digest digest = digest_make();
     cr_assert(!admin_load_ping(1, 1000));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 static char dir[SCRATCH_PATH_SIZE];
 
@@ -25,7 +26,7 @@ static void tear_down(void)
 }
 
 /* A program that is not there is an error with its name, not a process. */
-Test(process, what_cannot_start_says_why, .init = set_up, .fini = tear_down)
+TEST_BODY(process, what_cannot_start_says_why, set_up, tear_down)
 {
     char log[SCRATCH_PATH_SIZE + 16], error[256];
     char *argv[] = {"/nowhere/torc-shard", NULL};
@@ -36,7 +37,7 @@ Test(process, what_cannot_start_says_why, .init = set_up, .fini = tear_down)
 }
 
 /* The end of a log is its last lines, whole. */
-Test(process, the_tail_is_the_last_lines, .init = set_up, .fini = tear_down)
+TEST_BODY(process, the_tail_is_the_last_lines, set_up, tear_down)
 {
     char log[SCRATCH_PATH_SIZE + 16], *text;
     size_t size;

@@ -12,6 +12,7 @@
 
 #include "admin/report.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 /* Stand-ins for the two programs: they stay until a signal; a shard says so and ends well. */
 static const char shard_text[] = "#!/bin/sh\n"
@@ -104,7 +105,7 @@ static void expect_ask(const char *request, const char *expected)
 }
 
 /* All run with their settings file; "down" ends them in order, and the lock is free again. */
-Test(supervisor, starts_all_and_ends_all, .init = set_up, .fini = tear_down)
+TEST_BODY(supervisor, starts_all_and_ends_all, set_up, tear_down)
 {
     pid_t pid = start();
     for (size_t i = 0; i < 3; i++)
@@ -124,7 +125,7 @@ Test(supervisor, starts_all_and_ends_all, .init = set_up, .fini = tear_down)
 
 /* What is killed stays down, is named with how and its last lines, and starts again when asked to.
  */
-Test(supervisor, says_what_ended_and_restarts_on_demand, .init = set_up, .fini = tear_down)
+TEST_BODY(supervisor, says_what_ended_and_restarts_on_demand, set_up, tear_down)
 {
     pid_t pid = start();
     WAIT_FOR(file_says("s2.log", "starts"));
@@ -149,7 +150,7 @@ Test(supervisor, says_what_ended_and_restarts_on_demand, .init = set_up, .fini =
 }
 
 /* With respawn it starts again by itself. */
-Test(supervisor, respawns_when_told_to, .init = set_up, .fini = tear_down)
+TEST_BODY(supervisor, respawns_when_told_to, set_up, tear_down)
 {
     plan.respawn = true;
     pid_t pid = start();
@@ -162,7 +163,7 @@ Test(supervisor, respawns_when_told_to, .init = set_up, .fini = tear_down)
 }
 
 /* What a dead supervisor leaves goes on, and can be ended by anybody; SIGSTOP is no obstacle. */
-Test(supervisor, orphans_can_be_ended, .init = set_up, .fini = tear_down)
+TEST_BODY(supervisor, orphans_can_be_ended, set_up, tear_down)
 {
     pid_t pid = start();
     struct admin_run run;
@@ -183,7 +184,7 @@ Test(supervisor, orphans_can_be_ended, .init = set_up, .fini = tear_down)
 }
 
 /* One that does not hear SIGTERM is killed after the bound, and that is said. */
-Test(supervisor, escalates_and_says_so, .init = set_up, .fini = tear_down, .timeout = 60)
+TEST_BODY(supervisor, escalates_and_says_so, set_up, tear_down, .timeout = 60)
 {
     plan.router_binary = deaf;
     pid_t pid = start();
@@ -196,7 +197,7 @@ Test(supervisor, escalates_and_says_so, .init = set_up, .fini = tear_down, .time
 }
 
 /* In the foreground everything ends with whoever started it, however that ended. */
-Test(supervisor, foreground_ends_with_its_caller, .init = set_up, .fini = tear_down)
+TEST_BODY(supervisor, foreground_ends_with_its_caller, set_up, tear_down)
 {
     plan.detached = false;
     int ready[2];
@@ -223,7 +224,7 @@ Test(supervisor, foreground_ends_with_its_caller, .init = set_up, .fini = tear_d
 }
 
 /* A program that is missing is an error before anything is said to run. */
-Test(supervisor, missing_program_starts_nothing, .init = set_up, .fini = tear_down)
+TEST_BODY(supervisor, missing_program_starts_nothing, set_up, tear_down)
 {
     plan.router_binary = "/nowhere/torc-router";
     int lock_fd = admin_supervisor_lock(&dev);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 struct config {
     bool insecure;
@@ -77,7 +78,7 @@ static const char *value_of(const char *name)
 }
 
 /* What nobody gives has its preset. */
-Test(settings, presets_fill_the_target, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, presets_fill_the_target, set_up, tear_down)
 {
     cr_assert_eq(config.timeout_ms, 300);
     cr_assert_eq(config.cache, 64 << 20);
@@ -89,7 +90,7 @@ Test(settings, presets_fill_the_target, .init = set_up, .fini = tear_down)
 }
 
 /* Every type is read from a file; nested names are the dotted ones. */
-Test(settings, file_sets_every_type, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, file_sets_every_type, set_up, tear_down)
 {
     cr_assert_eq(parse("# a comment\n"
                        "insecure: true\n"
@@ -115,7 +116,7 @@ Test(settings, file_sets_every_type, .init = set_up, .fini = tear_down)
 }
 
 /* Nothing, only a comment and only a document mark are files without settings. */
-Test(settings, empty_files_are_right, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, empty_files_are_right, set_up, tear_down)
 {
     cr_assert_eq(parse(""), TORC_OK);
     cr_assert_eq(parse("# nothing\n"), TORC_OK);
@@ -123,7 +124,7 @@ Test(settings, empty_files_are_right, .init = set_up, .fini = tear_down)
 }
 
 /* A message says file, line, column, what was found, and what would be right. */
-Test(settings, wrong_values_are_placed_and_explained, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, wrong_values_are_placed_and_explained, set_up, tear_down)
 {
     expect_refusal("insecure: true\nelection_timeout_ms: fast\n",
                    "f.yaml:2:22: election_timeout_ms is fast; it must be a whole number from 50 to "
@@ -154,7 +155,7 @@ Test(settings, wrong_values_are_placed_and_explained, .init = set_up, .fini = te
 }
 
 /* An unknown name is on its own line and column, with the known name that it resembles. */
-Test(settings, unknown_names_are_refused_with_the_nearest, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, unknown_names_are_refused_with_the_nearest, set_up, tear_down)
 {
     expect_refusal("insecure: true\nvolume: 3\n",
                    "f.yaml:2:1: there is no setting volume; --help lists all");
@@ -165,7 +166,7 @@ Test(settings, unknown_names_are_refused_with_the_nearest, .init = set_up, .fini
 }
 
 /* Shapes that have no meaning here are refused, each saying which. */
-Test(settings, wrong_shapes_are_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, wrong_shapes_are_refused, set_up, tear_down)
 {
     expect_refusal("- a\n", "f.yaml:1:1: settings must be written as \"name: value\" lines");
     expect_refusal("insecure\n", "f.yaml:1:1: settings must be written as \"name: value\" lines");
@@ -183,7 +184,7 @@ Test(settings, wrong_shapes_are_refused, .init = set_up, .fini = tear_down)
 }
 
 /* --set wins over the file, and a wrong one changes nothing. */
-Test(settings, set_overrides_and_refuses, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, set_overrides_and_refuses, set_up, tear_down)
 {
     cr_assert_eq(parse("seeds: [tcp://a:1]\nstate.cache_size: 1MiB\n"), TORC_OK);
     cr_assert_eq(base_settings_set(settings, "seeds=tcp://b:1,tcp://c:1", &error), TORC_OK);
@@ -204,7 +205,7 @@ Test(settings, set_overrides_and_refuses, .init = set_up, .fini = tear_down)
 }
 
 /* What has no preset must be given. */
-Test(settings, required_ones_are_named_when_missing, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, required_ones_are_named_when_missing, set_up, tear_down)
 {
     cr_assert_eq(base_settings_complete(settings, &error), TORC_INVALID);
     cr_assert_str_eq(error.text, "cluster is missing; it must be 32 hexadecimal digits (0-9, a-f) "
@@ -217,7 +218,7 @@ Test(settings, required_ones_are_named_when_missing, .init = set_up, .fini = tea
 }
 
 /* Effective values are in the largest unit that is exact. */
-Test(settings, values_print_as_they_are_written, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, values_print_as_they_are_written, set_up, tear_down)
 {
     cr_assert_str_eq(value_of("state.cache_size"), "64MiB");
     cr_assert_str_eq(value_of("state.pause"), "1500ms");
@@ -231,7 +232,7 @@ Test(settings, values_print_as_they_are_written, .init = set_up, .fini = tear_do
 }
 
 /* What --check-config prints is a file with the same settings. */
-Test(settings, printed_values_read_back, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, printed_values_read_back, set_up, tear_down)
 {
     cr_assert_eq(parse("seeds: [\"tcp://it's\", 'tcp://#: {b}']\nstate: {pause: 61s}\n"
                        "cluster: 00112233445566778899aabbccddeeff\n"),
@@ -255,7 +256,7 @@ Test(settings, printed_values_read_back, .init = set_up, .fini = tear_down)
 }
 
 /* A value longer than the buffer is cut, never written past it. */
-Test(settings, long_values_are_cut, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, long_values_are_cut, set_up, tear_down)
 {
     cr_assert_eq(base_settings_set(settings, "listen=tcp://0123456789", &error), TORC_OK);
     for (size_t i = 0; i < ITEM_COUNT; i++) {
@@ -267,7 +268,7 @@ Test(settings, long_values_are_cut, .init = set_up, .fini = tear_down)
 }
 
 /* A program runs (-1) only when everything is right; the file may come after --set. */
-Test(settings, start_reads_the_command_line, .init = set_up, .fini = tear_down)
+TEST_BODY(settings, start_reads_the_command_line, set_up, tear_down)
 {
     char dir[SCRATCH_PATH_SIZE], path[SCRATCH_PATH_SIZE + 16];
     snprintf(path, sizeof(path), "%s/f.yaml", scratch_make(dir));

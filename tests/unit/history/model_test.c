@@ -4,6 +4,7 @@
 
 #include "base/prng.h"
 #include "tests/unit/history/register.h"
+#include "tests/lib/test_body.h"
 
 static struct history_values values;
 
@@ -63,10 +64,8 @@ static void tear_down(void)
     history_values_fini(&values);
 }
 
-TestSuite(history_model, .init = set_up, .fini = tear_down);
-
 /* Each condition of a put lets it through exactly when it holds. */
-Test(history_model, put_conditions)
+TEST_BODY(history_model, put_conditions, set_up, tear_down)
 {
     static const struct {
         enum history_condition condition;
@@ -90,7 +89,7 @@ Test(history_model, put_conditions)
 }
 
 /* Sums are those of 64-bit integers written as Redis writes them; all else is refused. */
-Test(history_model, add_is_that_of_redis)
+TEST_BODY(history_model, add_is_that_of_redis, set_up, tear_down)
 {
     cr_assert(leads(NULL, add(5, HISTORY_OK, 5), "5"));
     cr_assert(leads("-7", add(7, HISTORY_OK, 0), "0"));
@@ -111,7 +110,7 @@ Test(history_model, add_is_that_of_redis)
 }
 
 /* Append and set range write in place, fill a gap with zeroes, and answer the size. */
-Test(history_model, writes_in_place)
+TEST_BODY(history_model, writes_in_place, set_up, tear_down)
 {
     struct history_op op = done(HISTORY_APPEND, 4);
     op.value = value("cd");
@@ -139,7 +138,7 @@ Test(history_model, writes_in_place)
 }
 
 /* Get and delete answer what is there. */
-Test(history_model, get_and_delete)
+TEST_BODY(history_model, get_and_delete, set_up, tear_down)
 {
     struct history_op get = {
         .kind = HISTORY_GET, .outcome = HISTORY_OK, .result_value = value("a")};
@@ -157,7 +156,7 @@ Test(history_model, get_and_delete)
 
 /* What a profile says is never more than the truth, for all operations of random histories on all
  * values that occur in them. */
-Test(history_model, profile_never_says_too_much)
+TEST_BODY(history_model, profile_never_says_too_much, set_up, tear_down)
 {
     for (uint64_t seed = 0; seed < 300; seed++) {
         struct register_options options = {.seed = seed,

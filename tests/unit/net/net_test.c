@@ -1,4 +1,5 @@
 #include "net/net.h"
+#include "tests/lib/test_body.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -119,7 +120,7 @@ static void teardown(void)
     cr_assert_eq(uv_loop_close(&loop), 0);
 }
 
-TestSuite(net, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(net, .timeout = 60);
 
 static struct base_bytes text_of(const char *text)
 {
@@ -140,7 +141,7 @@ static struct net_peer *open_pair(struct side *server, struct side *client)
 }
 
 /* What a peer sends arrives, and the answer comes back on that peer. */
-Test(net, request_is_answered_along_its_route)
+TEST_BODY(net, request_is_answered_along_its_route, setup, teardown)
 {
     struct side server = {0}, client = {0};
     struct net_peer *peer = open_pair(&server, &client);
@@ -154,7 +155,7 @@ Test(net, request_is_answered_along_its_route)
 }
 
 /* Many messages make few turns, and each message is followed by a turn. */
-Test(net, turn_follows_what_was_there)
+TEST_BODY(net, turn_follows_what_was_there, setup, teardown)
 {
     struct side server = {0}, client = {0};
     struct net_peer *peer = open_pair(&server, &client);
@@ -169,7 +170,7 @@ Test(net, turn_follows_what_was_there)
 }
 
 /* The way to an address is one, and another address has another. */
-Test(net, connect_gives_one_peer_per_address)
+TEST_BODY(net, connect_gives_one_peer_per_address, setup, teardown)
 {
     struct side client = {0};
     open_or_fail(&client, NULL, 1);
@@ -182,7 +183,7 @@ Test(net, connect_gives_one_peer_per_address)
 }
 
 /* Nothing waits for a peer that is not there: it is dropped and counted. */
-Test(net, send_to_an_absent_peer_is_a_counted_drop)
+TEST_BODY(net, send_to_an_absent_peer_is_a_counted_drop, setup, teardown)
 {
     struct side client = {0};
     open_or_fail(&client, NULL, 1);
@@ -195,7 +196,7 @@ Test(net, send_to_an_absent_peer_is_a_counted_drop)
 }
 
 /* An answer to one that is gone is refused and counted; so is one along a route never given. */
-Test(net, answer_to_a_gone_requester_is_a_counted_drop)
+TEST_BODY(net, answer_to_a_gone_requester_is_a_counted_drop, setup, teardown)
 {
     struct side server = {0}, client = {0};
     open_pair(&server, &client);
@@ -208,7 +209,7 @@ Test(net, answer_to_a_gone_requester_is_a_counted_drop)
 
 /* While nobody takes anything, sends find the queue full; what was taken as sent arrives, all of
  * it, and nothing else does. */
-Test(net, full_queue_is_a_counted_drop)
+TEST_BODY(net, full_queue_is_a_counted_drop, setup, teardown)
 {
     struct side server = {0}, client = {0};
     struct net_peer *peer = open_pair(&server, &client);
@@ -233,7 +234,7 @@ Test(net, full_queue_is_a_counted_drop)
 
 /* A peer that was let go in the middle of its messages delivers no more; its address can be
  * connected to again. */
-Test(net, disconnect_ends_delivery_at_once)
+TEST_BODY(net, disconnect_ends_delivery_at_once, setup, teardown)
 {
     struct side server = {0}, client = {0};
     struct net_peer *peer = open_pair(&server, &client);
@@ -253,7 +254,7 @@ Test(net, disconnect_ends_delivery_at_once)
 }
 
 /* A server that comes back at its address is found again, without being asked. */
-Test(net, peer_reconnects_to_a_restarted_server)
+TEST_BODY(net, peer_reconnects_to_a_restarted_server, setup, teardown)
 {
     struct side server = {0}, client = {0}, restarted = {.echo = true};
     struct net_peer *peer = open_pair(&server, &client);
@@ -269,7 +270,7 @@ Test(net, peer_reconnects_to_a_restarted_server)
 }
 
 /* A taken port and an open address are refused with a text that names the address. */
-Test(net, open_says_what_is_wrong_with_the_address)
+TEST_BODY(net, open_says_what_is_wrong_with_the_address, setup, teardown)
 {
     struct side server = {0}, second = {0};
     char text[NET_TEXT_SIZE];
@@ -284,7 +285,7 @@ Test(net, open_says_what_is_wrong_with_the_address)
 }
 
 /* Both loopbacks work. */
-Test(net, listens_on_the_sixth_version_too)
+TEST_BODY(net, listens_on_the_sixth_version_too, setup, teardown)
 {
     int probe = socket(AF_INET6, SOCK_STREAM, 0);
     struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -326,7 +327,7 @@ static bool is_closed(int fd)
 }
 
 /* Garbage on the port ends that connection and nothing else. */
-Test(net, garbage_ends_its_own_connection_only)
+TEST_BODY(net, garbage_ends_its_own_connection_only, setup, teardown)
 {
     struct side server = {0}, client = {0};
     struct net_peer *peer = open_pair(&server, &client);
@@ -360,7 +361,7 @@ static void *guest_open(void *context, const struct side *server)
 }
 
 /* A message above the limit is not delivered; the others are served. */
-Test(net, oversized_message_is_not_delivered)
+TEST_BODY(net, oversized_message_is_not_delivered, setup, teardown)
 {
     struct side server = {0}, client = {0};
     struct net_peer *peer = open_pair(&server, &client);
@@ -381,7 +382,7 @@ Test(net, oversized_message_is_not_delivered)
 }
 
 /* A message of several parts is none of ours: counted and dropped, and what follows is taken. */
-Test(net, message_of_several_parts_is_a_counted_drop)
+TEST_BODY(net, message_of_several_parts_is_a_counted_drop, setup, teardown)
 {
     struct side server = {0};
     open_or_fail(&server, "tcp://127.0.0.1:*", 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/paxos/rig.h"
+#include "tests/lib/test_body.h"
 
 static struct rig rig;
 
@@ -17,15 +18,13 @@ static void teardown(void)
     rig_fini(&rig);
 }
 
-TestSuite(consensus, .init = setup, .fini = teardown);
-
 static bool valid(void)
 {
     return consensus_config_check(&rig.config) == TORC_OK;
 }
 
 /* Each invariant of a configuration is checked, one broken at a time. */
-Test(consensus, config_check_finds_each_broken_invariant)
+TEST_BODY(consensus, config_check_finds_each_broken_invariant, setup, teardown)
 {
     const struct consensus_config good = rig.config;
     cr_assert(valid());
@@ -53,7 +52,7 @@ Test(consensus, config_check_finds_each_broken_invariant)
 }
 
 /* Members are sorted by replica, on distinct nodes, and somebody votes. */
-Test(consensus, config_check_looks_at_members)
+TEST_BODY(consensus, config_check_looks_at_members, setup, teardown)
 {
     rig.members[1].replica = 1;
     cr_assert_not(valid());
@@ -69,7 +68,7 @@ Test(consensus, config_check_looks_at_members)
 }
 
 /* A group of one chooses as soon as its own disk has it. */
-Test(consensus, a_single_voter_is_a_quorum)
+TEST_BODY(consensus, a_single_voter_is_a_quorum, setup, teardown)
 {
     rig.config.member_count = 1;
     rig_start(&rig, NULL);
@@ -87,7 +86,7 @@ Test(consensus, a_single_voter_is_a_quorum)
 }
 
 /* Proposals and reads are bounded, and refused with TORC_FULL at the bound. */
-Test(consensus, windows_are_bounded)
+TEST_BODY(consensus, windows_are_bounded, setup, teardown)
 {
     rig_start(&rig, NULL);
     rig_serve(&rig);
@@ -100,7 +99,7 @@ Test(consensus, windows_are_bounded)
 }
 
 /* Values in flight are bounded in bytes; one that is larger than the bound passes alone. */
-Test(consensus, window_is_bounded_in_bytes)
+TEST_BODY(consensus, window_is_bounded_in_bytes, setup, teardown)
 {
     rig.config.window_bytes_max = 4;
     rig_start(&rig, NULL);
@@ -113,7 +112,7 @@ Test(consensus, window_is_bounded_in_bytes)
 }
 
 /* Only a leader takes proposals, reads and transfers. */
-Test(consensus, followers_refuse)
+TEST_BODY(consensus, followers_refuse, setup, teardown)
 {
     rig_start(&rig, NULL);
     cr_assert_eq(rig_propose(&rig, "a"), TORC_NOT_LEADER);
@@ -123,7 +122,7 @@ Test(consensus, followers_refuse)
 }
 
 /* What no correct peer sends is refused and changes nothing. */
-Test(consensus, malformed_messages_are_refused)
+TEST_BODY(consensus, malformed_messages_are_refused, setup, teardown)
 {
     rig_start(&rig, NULL);
     struct consensus_message good = {
@@ -155,7 +154,7 @@ Test(consensus, malformed_messages_are_refused)
 }
 
 /* Messages of an earlier life of a peer are dropped and counted. */
-Test(consensus, earlier_incarnations_are_stale)
+TEST_BODY(consensus, earlier_incarnations_are_stale, setup, teardown)
 {
     rig_start(&rig, NULL);
     struct consensus_message heartbeat = {.type = PAXOS_HEARTBEAT, .round = 1, .incarnation = 5};
@@ -168,7 +167,7 @@ Test(consensus, earlier_incarnations_are_stale)
 }
 
 /* A follower that lags is taught from memory, then from the log, and told when neither has it. */
-Test(consensus, a_lagging_follower_is_taught)
+TEST_BODY(consensus, a_lagging_follower_is_taught, setup, teardown)
 {
     rig.config.cache_bytes_max = 0;
     rig_start(&rig, NULL);
@@ -192,7 +191,7 @@ Test(consensus, a_lagging_follower_is_taught)
 }
 
 /* A replica that is told that nobody has what it needs says so until it has it. */
-Test(consensus, behind_compaction_is_told)
+TEST_BODY(consensus, behind_compaction_is_told, setup, teardown)
 {
     rig_start(&rig, NULL);
     struct base_ballot ballot = rig_ballot(1, 2);
@@ -207,7 +206,7 @@ Test(consensus, behind_compaction_is_told)
 }
 
 /* The floor is what every voter holds durably, and travels with heartbeats. */
-Test(consensus, floor_is_the_least_durable)
+TEST_BODY(consensus, floor_is_the_least_durable, setup, teardown)
 {
     rig_start(&rig, NULL);
     struct base_ballot ballot = rig_serve(&rig);
@@ -230,7 +229,7 @@ Test(consensus, floor_is_the_least_durable)
 }
 
 /* Text of a ready is cut at the buffer's size, and the length that it would need is told. */
-Test(consensus, format_says_how_much_it_needs)
+TEST_BODY(consensus, format_says_how_much_it_needs, setup, teardown)
 {
     rig_start(&rig, NULL);
     rig.now_ms += 2 * RIG_ELECTION_MS;
@@ -248,7 +247,7 @@ Test(consensus, format_says_how_much_it_needs)
 }
 
 /* In a steady state a proposal allocates nothing but its own value. */
-Test(consensus, steady_state_allocates_nothing)
+TEST_BODY(consensus, steady_state_allocates_nothing, setup, teardown)
 {
     rig.config.cache_bytes_max = 1000;
     rig_start(&rig, NULL);

@@ -4,6 +4,7 @@
 
 #include "base/prng.h"
 #include "tests/lib/counting.h"
+#include "tests/lib/test_body.h"
 
 enum { SLOTS = 200 };
 
@@ -33,7 +34,7 @@ static enum torc_status apply(enum store_record_kind kind, uint64_t replica, uin
 
 /* The newest record of a slot is the one that is found; the older one's bytes are needed no more.
  */
-Test(log_index, newest_record_of_a_slot_counts, .init = set_up, .fini = tear_down)
+TEST_BODY(log_index, newest_record_of_a_slot_counts, set_up, tear_down)
 {
     cr_assert_eq(apply(STORE_RECORD_ENTRY, 1, 3, 1, 1, 100), TORC_OK);
     store_log_index_add_segment(&index_, 2);
@@ -48,7 +49,7 @@ Test(log_index, newest_record_of_a_slot_counts, .init = set_up, .fini = tear_dow
 }
 
 /* An accept at a ballot is a promise of it: the promise's place moves with the newest proof. */
-Test(log_index, accept_proves_a_promise, .init = set_up, .fini = tear_down)
+TEST_BODY(log_index, accept_proves_a_promise, set_up, tear_down)
 {
     cr_assert_eq(apply(STORE_RECORD_PROMISE, 1, 0, 4, 1, 80), TORC_OK);
     store_log_index_add_segment(&index_, 2);
@@ -60,7 +61,7 @@ Test(log_index, accept_proves_a_promise, .init = set_up, .fini = tear_down)
 }
 
 /* Trimmed slots are not found and not taken again. */
-Test(log_index, trimmed_slots_are_gone, .init = set_up, .fini = tear_down)
+TEST_BODY(log_index, trimmed_slots_are_gone, set_up, tear_down)
 {
     for (uint64_t slot = 1; slot <= 10; slot++)
         cr_assert_eq(apply(STORE_RECORD_ENTRY, 1, slot, 1, 1, 100), TORC_OK);
@@ -75,7 +76,7 @@ Test(log_index, trimmed_slots_are_gone, .init = set_up, .fini = tear_down)
 }
 
 /* A dropped replica needs nothing; another id comes only after that. */
-Test(log_index, drop_forgets_a_replica, .init = set_up, .fini = tear_down)
+TEST_BODY(log_index, drop_forgets_a_replica, set_up, tear_down)
 {
     cr_assert_eq(apply(STORE_RECORD_REPLICA, 1, 0, 0, 1, 80), TORC_OK);
     cr_assert_eq(apply(STORE_RECORD_ENTRY, 1, 1, 1, 1, 80), TORC_OK);
@@ -88,7 +89,7 @@ Test(log_index, drop_forgets_a_replica, .init = set_up, .fini = tear_down)
 }
 
 /* Any order of slots, with trims in between, agrees with a plain array. */
-Test(log_index, agrees_with_a_plain_array, .init = set_up, .fini = tear_down)
+TEST_BODY(log_index, agrees_with_a_plain_array, set_up, tear_down)
 {
     uint32_t plain[SLOTS + 1] = {0};
     uint64_t trimmed = 0;

@@ -6,6 +6,7 @@
 
 #include "tests/lib/counting.h"
 #include "tests/lib/log_disk.h"
+#include "tests/lib/test_body.h"
 
 enum { BLOCK_SIZE = 512, BLOCKS = 32, BATCH_SIZE_MAX = 6000 };
 
@@ -58,7 +59,7 @@ static enum store_sim_fate lost(void *context)
 
 /* What was appended is given back in order, batch numbers rise by one, and a power loss changes
  * nothing of it. */
-Test(log, appended_records_come_back, .init = set_up, .fini = tear_down)
+TEST_BODY(log, appended_records_come_back, set_up, tear_down)
 {
     cr_assert_eq(append(log_record_replica(0)), 1);
     cr_assert_eq(append(log_record_promise(0, 3)), 2);
@@ -77,7 +78,7 @@ Test(log, appended_records_come_back, .init = set_up, .fini = tear_down)
 }
 
 /* The newest record of a slot is read back and verified, from any segment. */
-Test(log, read_gives_the_newest_record_of_a_slot, .init = set_up, .fini = tear_down)
+TEST_BODY(log, read_gives_the_newest_record_of_a_slot, set_up, tear_down)
 {
     uint8_t buffer[4096];
     struct store_record record;
@@ -109,7 +110,7 @@ Test(log, read_gives_the_newest_record_of_a_slot, .init = set_up, .fini = tear_d
 }
 
 /* Rot under a record that is read says "damaged" and gives nothing. */
-Test(log, read_notices_rot, .init = set_up, .fini = tear_down)
+TEST_BODY(log, read_notices_rot, set_up, tear_down)
 {
     uint8_t buffer[4096];
     struct store_record record;
@@ -121,7 +122,7 @@ Test(log, read_notices_rot, .init = set_up, .fini = tear_down)
 }
 
 /* An append larger than a batch becomes several, in order; a payload over the limit is refused. */
-Test(log, large_appends_are_split_and_too_large_ones_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(log, large_appends_are_split_and_too_large_ones_refused, set_up, tear_down)
 {
     struct store_record records[5];
     uint64_t batch;
@@ -139,7 +140,7 @@ Test(log, large_appends_are_split_and_too_large_ones_refused, .init = set_up, .f
 
 /* Trimming gives segments back: a log that is trimmed stays within a few of them for ever, and the
  * disk too. */
-Test(log, trimmed_log_stays_small, .init = set_up, .fini = tear_down)
+TEST_BODY(log, trimmed_log_stays_small, set_up, tear_down)
 {
     append(log_record_replica(0));
     for (uint64_t slot = 1; slot <= 2000; slot++) {
@@ -155,7 +156,7 @@ Test(log, trimmed_log_stays_small, .init = set_up, .fini = tear_down)
 
 /* One group that cannot be trimmed does not keep the segments of the others: its entries are copied
  * forward, and are still there. */
-Test(log, stuck_group_does_not_fill_the_disk, .init = set_up, .fini = tear_down)
+TEST_BODY(log, stuck_group_does_not_fill_the_disk, set_up, tear_down)
 {
     uint8_t buffer[4096];
     struct store_record record;
@@ -182,7 +183,7 @@ Test(log, stuck_group_does_not_fill_the_disk, .init = set_up, .fini = tear_down)
 }
 
 /* A promise that only accepts had recorded survives the trimming of those entries. */
-Test(log, promise_of_an_accept_outlives_the_entry, .init = set_up, .fini = tear_down)
+TEST_BODY(log, promise_of_an_accept_outlives_the_entry, set_up, tear_down)
 {
     append(log_record_replica(0));
     append(log_record_replica(1));
@@ -200,7 +201,7 @@ Test(log, promise_of_an_accept_outlives_the_entry, .init = set_up, .fini = tear_
 }
 
 /* A dropped replica's records keep nothing, and the id may be followed by another. */
-Test(log, dropped_replica_keeps_nothing, .init = set_up, .fini = tear_down)
+TEST_BODY(log, dropped_replica_keeps_nothing, set_up, tear_down)
 {
     append(log_record_replica(0));
     append_entry(0, 1, 3000);
@@ -216,7 +217,7 @@ Test(log, dropped_replica_keeps_nothing, .init = set_up, .fini = tear_down)
 
 /* A rotten payload counts against its group alone; not at all below the flushed index; and is not
  * forgotten when the log goes on. */
-Test(log, rotten_payload_counts_against_its_group, .init = set_up, .fini = tear_down)
+TEST_BODY(log, rotten_payload_counts_against_its_group, set_up, tear_down)
 {
     append(log_record_replica(0));
     append(log_record_replica(1));
@@ -239,7 +240,7 @@ Test(log, rotten_payload_counts_against_its_group, .init = set_up, .fini = tear_
 }
 
 /* The same for a replica's own record: slot 0 is reported, and no flushed index excuses it. */
-Test(log, rotten_replica_record_counts_against_its_group, .init = set_up, .fini = tear_down)
+TEST_BODY(log, rotten_replica_record_counts_against_its_group, set_up, tear_down)
 {
     struct store_record replica = log_record_replica(0);
     replica.payload = base_bytes_of(payload, 2000);
@@ -261,7 +262,7 @@ Test(log, rotten_replica_record_counts_against_its_group, .init = set_up, .fini 
 }
 
 /* A superblock put back from an older copy does not fit the log any more, and that is noticed. */
-Test(log, superblock_of_another_time_is_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, superblock_of_another_time_is_damage, set_up, tear_down)
 {
     uint8_t old[STORE_SUPERBLOCK_SIZE];
     append(log_record_replica(0));
@@ -278,7 +279,7 @@ Test(log, superblock_of_another_time_is_damage, .init = set_up, .fini = tear_dow
 }
 
 /* Entries with rot that trimming would copy forward are copied as damage, never left out. */
-Test(log, copying_keeps_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, copying_keeps_damage, set_up, tear_down)
 {
     append(log_record_replica(0));
     append(log_record_replica(1));
@@ -298,7 +299,7 @@ Test(log, copying_keeps_damage, .init = set_up, .fini = tear_down)
 
 /* A write that the disk lost or put elsewhere, though it said otherwise, is found: the log is
  * damaged, not short. */
-Test(log, lost_and_misdirected_writes_are_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, lost_and_misdirected_writes_are_damage, set_up, tear_down)
 {
     const enum store_sim_fault faults[] = {STORE_SIM_LOST_WRITE, STORE_SIM_MISDIRECTED};
     append(log_record_replica(0));
@@ -320,7 +321,7 @@ Test(log, lost_and_misdirected_writes_are_damage, .init = set_up, .fini = tear_d
 }
 
 /* A misdirected write is found even when it was the last. */
-Test(log, misdirected_last_write_is_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, misdirected_last_write_is_damage, set_up, tear_down)
 {
     append(log_record_replica(0));
     store_sim_device_inject(disk.sim, STORE_SIM_MISDIRECTED, 0);
@@ -330,7 +331,7 @@ Test(log, misdirected_last_write_is_damage, .init = set_up, .fini = tear_down)
 }
 
 /* A lost last write is found once the position has passed it. */
-Test(log, lost_write_below_the_position_is_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, lost_write_below_the_position_is_damage, set_up, tear_down)
 {
     append(log_record_replica(0));
     store_sim_device_inject(disk.sim, STORE_SIM_LOST_WRITE, 0);
@@ -341,7 +342,7 @@ Test(log, lost_write_below_the_position_is_damage, .init = set_up, .fini = tear_
 }
 
 /* A live segment that is gone is damage, the newest and the oldest alike. */
-Test(log, missing_segment_is_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, missing_segment_is_damage, set_up, tear_down)
 {
     append(log_record_replica(0));
     for (uint64_t slot = 1; slot <= 30; slot++)
@@ -368,7 +369,7 @@ static enum store_sim_fate torn(void *context)
 }
 
 /* A device that tears below the atomic unit costs a "damaged", never a silent loss. */
-Test(log, torn_block_is_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(log, torn_block_is_damage, set_up, tear_down)
 {
     append(log_record_replica(0));
     append(log_record_promise(0, 5));
@@ -383,7 +384,7 @@ Test(log, torn_block_is_damage, .init = set_up, .fini = tear_down)
 }
 
 /* Starting again and again with nothing new makes no segment and writes no log block. */
-Test(log, restart_with_nothing_new_costs_no_segment, .init = set_up, .fini = tear_down)
+TEST_BODY(log, restart_with_nothing_new_costs_no_segment, set_up, tear_down)
 {
     append(log_record_replica(0));
     cr_assert_not(store_log_is_idle(disk.log));
@@ -403,7 +404,7 @@ Test(log, restart_with_nothing_new_costs_no_segment, .init = set_up, .fini = tea
 
 /* A full disk refuses an append that needs a segment and leaves the log as it was; with room again
  * the same append succeeds. */
-Test(log, full_disk_refuses_and_recovers, .init = set_up, .fini = tear_down)
+TEST_BODY(log, full_disk_refuses_and_recovers, set_up, tear_down)
 {
     uint64_t slot = 1;
     uint64_t batch;
@@ -426,7 +427,7 @@ Test(log, full_disk_refuses_and_recovers, .init = set_up, .fini = tear_down)
 }
 
 /* Spares are made ahead, piece by piece, up to the configured number, and used. */
-Test(log, spares_are_prepared_ahead, .init = set_up, .fini = tear_down)
+TEST_BODY(log, spares_are_prepared_ahead, set_up, tear_down)
 {
     bool done = false;
     disk.config.spare_segments = 2;
@@ -442,7 +443,7 @@ Test(log, spares_are_prepared_ahead, .init = set_up, .fini = tear_down)
 }
 
 /* A config that the formatted geometry cannot serve is refused. */
-Test(log, config_must_fit_the_geometry, .init = set_up, .fini = tear_down)
+TEST_BODY(log, config_must_fit_the_geometry, set_up, tear_down)
 {
     log_disk_close(&disk);
     disk.config.batch_size_max = BLOCKS * BLOCK_SIZE;
@@ -454,7 +455,7 @@ Test(log, config_must_fit_the_geometry, .init = set_up, .fini = tear_down)
 
 /* A smaller batch limit than an earlier life had does not strand the larger records of that life.
  */
-Test(log, records_of_a_larger_limit_are_copied, .init = set_up, .fini = tear_down)
+TEST_BODY(log, records_of_a_larger_limit_are_copied, set_up, tear_down)
 {
     uint8_t buffer[8192];
     struct store_record record;

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/lib/counting.h"
+#include "tests/lib/test_body.h"
 
 enum { SECTOR = 256, SEGMENT = 8 * SECTOR };
 
@@ -62,8 +63,7 @@ static enum store_sim_fate every_other(void *context)
 }
 
 /* What was not synced is read until the power goes, and after a process crash; then it is gone. */
-Test(sim_device, unsynced_bytes_outlive_a_process_but_not_the_power, .init = set_up,
-     .fini = tear_down)
+TEST_BODY(sim_device, unsynced_bytes_outlive_a_process_but_not_the_power, set_up, tear_down)
 {
     write_sectors(0, 1, 7);
     cr_assert_eq(device.sync(sim, 1), TORC_OK);
@@ -77,7 +77,7 @@ Test(sim_device, unsynced_bytes_outlive_a_process_but_not_the_power, .init = set
 }
 
 /* Each sector has a fate of its own; a torn one is half new. */
-Test(sim_device, sectors_land_one_by_one, .init = set_up, .fini = tear_down)
+TEST_BODY(sim_device, sectors_land_one_by_one, set_up, tear_down)
 {
     unsigned asked = 0;
     write_sectors(0, 4, 5);
@@ -93,7 +93,7 @@ Test(sim_device, sectors_land_one_by_one, .init = set_up, .fini = tear_down)
 }
 
 /* A name changes for good only with the directory's sync; the content does not follow the name. */
-Test(sim_device, names_wait_for_the_directory, .init = set_up, .fini = tear_down)
+TEST_BODY(sim_device, names_wait_for_the_directory, set_up, tear_down)
 {
     uint64_t segment;
     uint64_t size;
@@ -114,7 +114,7 @@ Test(sim_device, names_wait_for_the_directory, .init = set_up, .fini = tear_down
 }
 
 /* A clone shares content and goes its own way. */
-Test(sim_device, clones_do_not_see_each_other, .init = set_up, .fini = tear_down)
+TEST_BODY(sim_device, clones_do_not_see_each_other, set_up, tear_down)
 {
     write_sectors(0, 8, 5);
     struct store_sim_device *clone = store_sim_device_clone(sim);
@@ -130,7 +130,7 @@ Test(sim_device, clones_do_not_see_each_other, .init = set_up, .fini = tear_down
 }
 
 /* Faults hit the operation they were ordered for, and do what their names say. */
-Test(sim_device, faults_hit_the_operation_they_are_for, .init = set_up, .fini = tear_down)
+TEST_BODY(sim_device, faults_hit_the_operation_they_are_for, set_up, tear_down)
 {
     uint8_t bytes[SECTOR];
     memset(bytes, 3, sizeof bytes);
@@ -154,7 +154,7 @@ Test(sim_device, faults_hit_the_operation_they_are_for, .init = set_up, .fini = 
 }
 
 /* A full disk says so and takes nothing; removing what is there makes room. */
-Test(sim_device, full_disk_refuses_to_prepare, .init = set_up, .fini = tear_down)
+TEST_BODY(sim_device, full_disk_refuses_to_prepare, set_up, tear_down)
 {
     bool done = false;
     store_sim_device_resize(sim, SEGMENT);

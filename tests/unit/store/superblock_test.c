@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "store/sim_device.h"
 #include "tests/lib/counting.h"
+#include "tests/lib/test_body.h"
 
 static struct store_superblock sample(void)
 {
@@ -101,7 +102,7 @@ Test(superblock, later_version_is_newer)
 }
 
 /* A format is made once: a device with a superblock is refused and left as it was. */
-Test(superblock, format_refuses_what_is_not_empty, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, format_refuses_what_is_not_empty, set_up, tear_down)
 {
     struct store_superblock first = formatted();
     struct store_superblock second = sample();
@@ -115,7 +116,7 @@ Test(superblock, format_refuses_what_is_not_empty, .init = set_up, .fini = tear_
 }
 
 /* A device that holds a segment is not empty either. */
-Test(superblock, format_refuses_a_device_with_segments, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, format_refuses_a_device_with_segments, set_up, tear_down)
 {
     bool done;
     struct store_superblock superblock = sample();
@@ -124,7 +125,7 @@ Test(superblock, format_refuses_a_device_with_segments, .init = set_up, .fini = 
 }
 
 /* Geometry that the log could not work with is refused before anything is written. */
-Test(superblock, format_refuses_bad_geometry, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, format_refuses_bad_geometry, set_up, tear_down)
 {
     struct store_superblock superblock = sample();
     superblock.block_size = 500;
@@ -136,7 +137,7 @@ Test(superblock, format_refuses_bad_geometry, .init = set_up, .fini = tear_down)
 }
 
 /* One bad copy, either of them, is repaired from the other. */
-Test(superblock, one_bad_copy_is_repaired, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, one_bad_copy_is_repaired, set_up, tear_down)
 {
     formatted();
     for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++) {
@@ -151,7 +152,7 @@ Test(superblock, one_bad_copy_is_repaired, .init = set_up, .fini = tear_down)
 }
 
 /* With no whole copy there is nothing to go by: the caller must not go on. */
-Test(superblock, two_bad_copies_are_damage, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, two_bad_copies_are_damage, set_up, tear_down)
 {
     formatted();
     struct store_superblock loaded;
@@ -162,7 +163,7 @@ Test(superblock, two_bad_copies_are_damage, .init = set_up, .fini = tear_down)
 }
 
 /* A copy that a newer process wrote is enough to keep hands off. */
-Test(superblock, one_newer_copy_is_newer, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, one_newer_copy_is_newer, set_up, tear_down)
 {
     struct store_superblock superblock = formatted();
     uint8_t bytes[STORE_SUPERBLOCK_SIZE];
@@ -188,7 +189,7 @@ static enum store_sim_fate fate_of(void *context)
 
 /* Power lost at each operation of an update, each subset of sectors landing: the old or the new
  * incarnation is there, the new one for certain once update returned. */
-Test(superblock, update_is_old_or_new_at_every_cut, .init = set_up, .fini = tear_down)
+TEST_BODY(superblock, update_is_old_or_new_at_every_cut, set_up, tear_down)
 {
     formatted();
     for (uint64_t cut = 0; cut <= 4; cut++) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 /* Criterion runs each test in a process of its own, so getopt starts afresh; what is said is read
  * from files. */
@@ -57,7 +58,7 @@ static bool exists(const char *name)
 }
 
 /* A directory is made with all that belongs into it, and its storage id is printed. */
-Test(shard_driver_format, makes_a_directory_and_prints_its_id, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, makes_a_directory_and_prints_its_id, set_up, tear_down)
 {
     cr_assert_eq(FORMAT("--dir", dir, "--cluster", CLUSTER, "--node", "2"), 0, "%s", said);
     cr_assert_eq(strncmp(said, "storage=", 8), 0, "%s", said);
@@ -68,7 +69,7 @@ Test(shard_driver_format, makes_a_directory_and_prints_its_id, .init = set_up, .
 }
 
 /* Two directories never have the same storage id. */
-Test(shard_driver_format, ids_are_drawn_anew, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, ids_are_drawn_anew, set_up, tear_down)
 {
     char first[64];
     cr_assert_eq(FORMAT("--dir", dir, "--cluster", CLUSTER, "--node", "2"), 0);
@@ -80,7 +81,7 @@ Test(shard_driver_format, ids_are_drawn_anew, .init = set_up, .fini = tear_down)
 }
 
 /* What holds anything is left as it is, a formatted directory too. */
-Test(shard_driver_format, nothing_is_formatted_twice, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, nothing_is_formatted_twice, set_up, tear_down)
 {
     cr_assert_eq(mkdir(dir, 0755), 0);
     scratch_write(dir, "notes", "mine");
@@ -96,7 +97,7 @@ Test(shard_driver_format, nothing_is_formatted_twice, .init = set_up, .fini = te
 }
 
 /* An empty directory that is there already will do; one below a missing directory will not. */
-Test(shard_driver_format, an_empty_directory_will_do, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, an_empty_directory_will_do, set_up, tear_down)
 {
     cr_assert_eq(mkdir(dir, 0755), 0);
     cr_assert_eq(FORMAT("--dir", dir, "--cluster", CLUSTER, "--node", "2"), 0, "%s", said);
@@ -107,7 +108,7 @@ Test(shard_driver_format, an_empty_directory_will_do, .init = set_up, .fini = te
 }
 
 /* A command line that is wrong makes nothing and says what would be right. */
-Test(shard_driver_format, wrong_arguments_are_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, wrong_arguments_are_refused, set_up, tear_down)
 {
     const struct {
         const char *arguments[10], *text;
@@ -137,7 +138,7 @@ Test(shard_driver_format, wrong_arguments_are_refused, .init = set_up, .fini = t
 }
 
 /* A size of segments that is no multiple of the block is refused by name. */
-Test(shard_driver_format, an_odd_segment_size_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, an_odd_segment_size_is_refused, set_up, tear_down)
 {
     cr_assert_eq(
         FORMAT("--dir", dir, "--cluster", CLUSTER, "--node", "2", "--segment-size", "20971521"), 1);
@@ -146,7 +147,7 @@ Test(shard_driver_format, an_odd_segment_size_is_refused, .init = set_up, .fini 
 }
 
 /* --help shows how, and makes nothing. */
-Test(shard_driver_format, help_shows_an_example, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_format, help_shows_an_example, set_up, tear_down)
 {
     cr_assert_eq(FORMAT("--help"), 0);
     cr_assert_not_null(strstr(said, "example: torc-shard format"), "%s", said);

@@ -13,6 +13,7 @@
 #include "net/call.h"
 #include "shard/driver/format.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 /* torc-shard as a process of its own, alone and without a map: what concerns its life, its address
  * and its settings. What nodes do together is tests/cluster's. */
@@ -130,7 +131,7 @@ static void expect_says(const struct process *process, const char *text)
 /* ---- Life ------------------------------------------------------------------------------------ */
 
 /* A node that runs says who it is, in this life and in the next. */
-Test(shard_driver_host, status_is_answered, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, status_is_answered, set_up, tear_down)
 {
     struct wire_id cluster = {.bytes = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
                                         0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}};
@@ -158,7 +159,7 @@ Test(shard_driver_host, status_is_answered, .init = set_up, .fini = tear_down)
 }
 
 /* What is meant for another cluster is not answered. */
-Test(shard_driver_host, another_cluster_is_not_answered, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, another_cluster_is_not_answered, set_up, tear_down)
 {
     struct wire_id cluster = {.bytes = {1}};
     struct process process;
@@ -176,7 +177,7 @@ Test(shard_driver_host, another_cluster_is_not_answered, .init = set_up, .fini =
 }
 
 /* Either signal that asks for the end gets an orderly one. */
-Test(shard_driver_host, a_signal_ends_it, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, a_signal_ends_it, set_up, tear_down)
 {
     static const int numbers[] = {SIGTERM, SIGINT};
     for (size_t i = 0; i < 2; i++) {
@@ -189,7 +190,7 @@ Test(shard_driver_host, a_signal_ends_it, .init = set_up, .fini = tear_down)
 }
 
 /* After SIGKILL the next start finds the directory unlocked and whole. */
-Test(shard_driver_host, a_killed_one_starts_again, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, a_killed_one_starts_again, set_up, tear_down)
 {
     struct process process;
     start(&process);
@@ -202,7 +203,7 @@ Test(shard_driver_host, a_killed_one_starts_again, .init = set_up, .fini = tear_
 /* ---- Refusals -------------------------------------------------------------------------------- */
 
 /* A taken port is named, and the data is left to who has it next. */
-Test(shard_driver_host, a_taken_port_is_named, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, a_taken_port_is_named, set_up, tear_down)
 {
     char other[DIR_SIZE], listen[160];
     struct process process, second;
@@ -219,7 +220,7 @@ Test(shard_driver_host, a_taken_port_is_named, .init = set_up, .fini = tear_down
 }
 
 /* A second process on the same directory is refused; the first goes on. */
-Test(shard_driver_host, a_directory_has_one_process, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, a_directory_has_one_process, set_up, tear_down)
 {
     struct process process, second;
     start(&process);
@@ -231,7 +232,7 @@ Test(shard_driver_host, a_directory_has_one_process, .init = set_up, .fini = tea
 }
 
 /* Other than loopback needs to be asked for, and every such start says what it means. */
-Test(shard_driver_host, other_addresses_need_insecure, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, other_addresses_need_insecure, set_up, tear_down)
 {
     struct process process;
     start_in(&process, dir, (const char *const[]){"listen=tcp://0.0.0.0:*", NULL});
@@ -245,7 +246,7 @@ Test(shard_driver_host, other_addresses_need_insecure, .init = set_up, .fini = t
 }
 
 /* No start makes a data directory. */
-Test(shard_driver_host, nothing_is_made_by_a_start, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, nothing_is_made_by_a_start, set_up, tear_down)
 {
     struct process process;
     scratch_remove(dir);
@@ -257,7 +258,7 @@ Test(shard_driver_host, nothing_is_made_by_a_start, .init = set_up, .fini = tear
 }
 
 /* Timing that breaks a rule of consensus is refused at the start, not met in an election. */
-Test(shard_driver_host, impossible_timing_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, impossible_timing_is_refused, set_up, tear_down)
 {
     struct process process;
     start_in(
@@ -285,7 +286,7 @@ static int program(const char *arguments, char text[TEXT_SIZE])
 }
 
 /* A settings file that is wrong is refused with file, line and column; a good one is printed. */
-Test(shard_driver_host, check_config_names_the_place, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_host, check_config_names_the_place, set_up, tear_down)
 {
     char arguments[2 * DIR_SIZE], expected[2 * DIR_SIZE];
     static char text[TEXT_SIZE];

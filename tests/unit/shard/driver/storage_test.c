@@ -14,6 +14,7 @@
 #include "shard/driver/format.h"
 #include "store/superblock.h"
 #include "tests/lib/scratch.h"
+#include "tests/lib/test_body.h"
 
 #define CLUSTER "00112233445566778899aabbccddeeff"
 #define SEGMENT "20971520"
@@ -164,7 +165,7 @@ static void segment_path(char path[2 * PATH_SIZE])
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 /* Every start has an incarnation of its own, durable in both copies before the start goes on. */
-Test(shard_driver_storage, each_start_raises_the_incarnation, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, each_start_raises_the_incarnation, set_up, tear_down)
 {
     for (uint32_t life = 1; life <= 3; life++) {
         open_storage();
@@ -179,7 +180,7 @@ Test(shard_driver_storage, each_start_raises_the_incarnation, .init = set_up, .f
 }
 
 /* A start that is refused because of the log uses up no incarnation: nothing was sent. */
-Test(shard_driver_storage, a_refused_start_changes_nothing, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_refused_start_changes_nothing, set_up, tear_down)
 {
     config.log_size_max = 1;
     EXPECT_REFUSAL("log_size_max");
@@ -189,7 +190,7 @@ Test(shard_driver_storage, a_refused_start_changes_nothing, .init = set_up, .fin
 }
 
 /* What was appended is gathered at the next start, as it was written. */
-Test(shard_driver_storage, what_was_appended_comes_back, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, what_was_appended_comes_back, set_up, tear_down)
 {
     open_storage();
     cr_assert_eq(shard_recovery_count(storage.recovery), 0);
@@ -214,7 +215,7 @@ Test(shard_driver_storage, what_was_appended_comes_back, .init = set_up, .fini =
 }
 
 /* One bad superblock copy is repaired from the other, and the log says so. */
-Test(shard_driver_storage, a_repair_is_told, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_repair_is_told, set_up, tear_down)
 {
     char path[PATH_SIZE + 16];
     snprintf(path, sizeof(path), "%s/superblock.1", dir);
@@ -227,7 +228,7 @@ Test(shard_driver_storage, a_repair_is_told, .init = set_up, .fini = tear_down)
 /* ---- Refusals -------------------------------------------------------------------------------- */
 
 /* A directory that is gone is never made anew. */
-Test(shard_driver_storage, a_missing_directory_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_missing_directory_is_refused, set_up, tear_down)
 {
     scratch_remove(dir);
     EXPECT_REFUSAL("node=2");
@@ -235,7 +236,7 @@ Test(shard_driver_storage, a_missing_directory_is_refused, .init = set_up, .fini
 }
 
 /* One that was emptied is not formatted. */
-Test(shard_driver_storage, an_emptied_directory_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, an_emptied_directory_is_refused, set_up, tear_down)
 {
     char path[PATH_SIZE + 16];
     scratch_remove(dir);
@@ -246,21 +247,21 @@ Test(shard_driver_storage, an_emptied_directory_is_refused, .init = set_up, .fin
 }
 
 /* Another cluster's data is named with both ids. */
-Test(shard_driver_storage, a_foreign_cluster_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_foreign_cluster_is_refused, set_up, tear_down)
 {
     config.cluster[0] = 0xfe;
     EXPECT_REFUSAL(CLUSTER, "fe112233445566778899aabbccddeeff");
 }
 
 /* Another node's data is named with both numbers. */
-Test(shard_driver_storage, a_foreign_node_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_foreign_node_is_refused, set_up, tear_down)
 {
     config.node = 7;
     EXPECT_REFUSAL("node 2", "node 7");
 }
 
 /* Data of a later feature level is named with both levels. */
-Test(shard_driver_storage, a_newer_level_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_newer_level_is_refused, set_up, tear_down)
 {
     struct store_superblock superblock;
     superblock_read(0, &superblock);
@@ -271,7 +272,7 @@ Test(shard_driver_storage, a_newer_level_is_refused, .init = set_up, .fini = tea
 }
 
 /* A directory that another process has open is left alone. */
-Test(shard_driver_storage, a_locked_directory_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_locked_directory_is_refused, set_up, tear_down)
 {
     int told[2], end[2], status;
     char byte = 0;
@@ -296,7 +297,7 @@ Test(shard_driver_storage, a_locked_directory_is_refused, .init = set_up, .fini 
 
 /* A rotten block before a later batch is damage of the whole log: named with its place, and with
  * what to do. */
-Test(shard_driver_storage, a_damaged_log_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_damaged_log_is_refused, set_up, tear_down)
 {
     char path[2 * PATH_SIZE];
     uint8_t byte;
@@ -313,7 +314,7 @@ Test(shard_driver_storage, a_damaged_log_is_refused, .init = set_up, .fini = tea
 }
 
 /* A log that does not fit into pool_bytes is refused by that name, not met half way. */
-Test(shard_driver_storage, a_small_pool_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_small_pool_is_refused, set_up, tear_down)
 {
     open_storage();
     append_some(100000);
@@ -326,7 +327,7 @@ Test(shard_driver_storage, a_small_pool_is_refused, .init = set_up, .fini = tear
 }
 
 /* A log_size_max that a few segments fill is refused with the number that would do. */
-Test(shard_driver_storage, a_small_log_size_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_small_log_size_is_refused, set_up, tear_down)
 {
     config.flush_bytes = 1 << 20;
     config.log_size_max = 8 * 20971520 + (4 << 20) - 1;
@@ -337,7 +338,7 @@ Test(shard_driver_storage, a_small_log_size_is_refused, .init = set_up, .fini = 
 }
 
 /* A state that is gone is not made anew: it would begin at slot 0 below a trimmed log. */
-Test(shard_driver_storage, a_missing_state_is_refused, .init = set_up, .fini = tear_down)
+TEST_BODY(shard_driver_storage, a_missing_state_is_refused, set_up, tear_down)
 {
     char path[PATH_SIZE + 16];
     snprintf(path, sizeof(path), "%s/state", dir);

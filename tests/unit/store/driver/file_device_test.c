@@ -16,6 +16,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/lib/counting.h"
+#include "tests/lib/test_body.h"
 
 enum { SEGMENT_SIZE = 600 * 1024 };
 
@@ -70,7 +71,7 @@ static void prepare(uint64_t segment)
 }
 
 /* A segment is made in pieces, of zeroes, and keeps what is written over restarts and renames. */
-Test(file_device, segments_keep_what_is_written, .init = set_up, .fini = tear_down)
+TEST_BODY(file_device, segments_keep_what_is_written, set_up, tear_down)
 {
     char bytes[512] = "written";
     uint64_t segment;
@@ -99,7 +100,7 @@ Test(file_device, segments_keep_what_is_written, .init = set_up, .fini = tear_do
 }
 
 /* Segments are listed by rising number, whatever the order in which they were made. */
-Test(file_device, segments_are_listed_in_order, .init = set_up, .fini = tear_down)
+TEST_BODY(file_device, segments_are_listed_in_order, set_up, tear_down)
 {
     uint64_t segment = 0;
     uint64_t size;
@@ -114,7 +115,7 @@ Test(file_device, segments_are_listed_in_order, .init = set_up, .fini = tear_dow
 }
 
 /* A segment that was half made when the process died is nowhere to be seen, and made anew. */
-Test(file_device, half_made_segment_is_removed, .init = set_up, .fini = tear_down)
+TEST_BODY(file_device, half_made_segment_is_removed, set_up, tear_down)
 {
     bool done = false;
     uint64_t segment;
@@ -128,7 +129,7 @@ Test(file_device, half_made_segment_is_removed, .init = set_up, .fini = tear_dow
 }
 
 /* Superblock copies do not exist until written, and one that was cut short reads as a bad one. */
-Test(file_device, superblock_copies_come_back, .init = set_up, .fini = tear_down)
+TEST_BODY(file_device, superblock_copies_come_back, set_up, tear_down)
 {
     uint8_t bytes[STORE_SUPERBLOCK_SIZE];
     uint8_t seen[STORE_SUPERBLOCK_SIZE];

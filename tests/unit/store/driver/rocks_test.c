@@ -17,6 +17,7 @@
 #include "base/prng.h"
 #include "store/sim_kv.h"
 #include "tests/lib/kv_trace.h"
+#include "tests/lib/test_body.h"
 
 static char folder[256], path[300], error[1024];
 
@@ -41,7 +42,7 @@ static void teardown(void)
     nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-TestSuite(store_driver, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(store_driver, .timeout = 60);
 
 static struct store_kv *open_store(bool create, size_t write_buffer_size)
 {
@@ -96,7 +97,7 @@ static bool wait_flushed(struct kv_trace *trace, struct store_kv *kv)
 
 /* The simulator's twin and RocksDB answer alike, step for step, also when RocksDB flushes all the
  * time. */
-Test(store_driver, rocks_agrees_with_its_twin)
+TEST_BODY(store_driver, rocks_agrees_with_its_twin, setup, teardown)
 {
     for (uint64_t seed = 1; seed <= 6; seed++) {
         struct store_kv *twin = store_sim_kv_new(base_allocator_system(), seed);
@@ -118,7 +119,7 @@ Test(store_driver, rocks_agrees_with_its_twin)
 }
 
 /* A store that was closed and opened again goes on as the twin does after a crash. */
-Test(store_driver, rocks_reopened_is_a_whole_batch_cut)
+TEST_BODY(store_driver, rocks_reopened_is_a_whole_batch_cut, setup, teardown)
 {
     struct kv_trace *trace = kv_trace_new(11, 3000);
     store_kv_close(open_store(true, 64 << 20));
@@ -174,7 +175,7 @@ static void check_killed(uint64_t seed, struct kill *kill)
 /* Killed at any time, RocksDB has exactly what some number of whole batches left, not fewer than
  * the flushes that were seen to end. The parent knows what was there from the twin. (It opens no
  * store before the last fork: RocksDB's threads do not follow.) */
-Test(store_driver, rocks_killed_keeps_a_whole_batch_cut)
+TEST_BODY(store_driver, rocks_killed_keeps_a_whole_batch_cut, setup, teardown)
 {
     struct kill *kills = mmap(NULL, KILLS * sizeof(*kills), PROT_READ | PROT_WRITE,
                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -197,7 +198,7 @@ Test(store_driver, rocks_killed_keeps_a_whole_batch_cut)
 
 /* Asked for again and again, with writes between, flushes end with everything on disk, and what is
  * unflushed falls. */
-Test(store_driver, rocks_flushes_asked_for_in_a_row_all_end)
+TEST_BODY(store_driver, rocks_flushes_asked_for_in_a_row_all_end, setup, teardown)
 {
     struct store_kv *kv = open_store(true, 64 << 20);
     struct kv_trace *trace = kv_trace_new(3, 4000);
@@ -214,7 +215,7 @@ Test(store_driver, rocks_flushes_asked_for_in_a_row_all_end)
 }
 
 /* Rather than wait for the disk a write says busy and has done nothing; later it goes through. */
-Test(store_driver, rocks_says_busy_instead_of_stalling)
+TEST_BODY(store_driver, rocks_says_busy_instead_of_stalling, setup, teardown)
 {
     enum { VALUE_SIZE = 60 << 10 };
     static uint8_t bytes[VALUE_SIZE];
@@ -241,7 +242,7 @@ Test(store_driver, rocks_says_busy_instead_of_stalling)
 }
 
 /* Under the reserve nothing is written, and what is there can be read. */
-Test(store_driver, rocks_says_full_under_the_reserve)
+TEST_BODY(store_driver, rocks_says_full_under_the_reserve, setup, teardown)
 {
     struct store_rocks_config config = store_rocks_config_default(path);
     struct store_kv *kv = open_store(true, 64 << 20);
@@ -261,7 +262,7 @@ Test(store_driver, rocks_says_full_under_the_reserve)
  */
 
 /* A start never makes a store, also not in place of one whose files are gone. */
-Test(store_driver, rocks_never_creates_unasked)
+TEST_BODY(store_driver, rocks_never_creates_unasked, setup, teardown)
 {
     cr_assert_eq(open_status(false), TORC_NOT_FOUND);
     cr_assert_not_null(strstr(error, path));
@@ -274,7 +275,7 @@ Test(store_driver, rocks_never_creates_unasked)
 }
 
 /* Formatting never takes over what is there. */
-Test(store_driver, rocks_never_creates_over_a_store)
+TEST_BODY(store_driver, rocks_never_creates_over_a_store, setup, teardown)
 {
     cr_assert_eq(open_status(true), TORC_OK);
     cr_assert_eq(open_status(true), TORC_EXISTS);
@@ -292,7 +293,7 @@ static void hold_open(int said, int told)
 }
 
 /* Who comes second is told that there is a first, in another process or in the same. */
-Test(store_driver, rocks_open_elsewhere_is_locked)
+TEST_BODY(store_driver, rocks_open_elsewhere_is_locked, setup, teardown)
 {
     int said[2], told[2], status;
     char byte;
@@ -364,7 +365,7 @@ static void make_store_with_a_file(void)
 }
 
 /* A file that another names and that is not there, or not as it was, is damage, not a new start. */
-Test(store_driver, rocks_damaged_is_refused)
+TEST_BODY(store_driver, rocks_damaged_is_refused, setup, teardown)
 {
     char name[600];
     make_store_with_a_file();
@@ -383,7 +384,7 @@ Test(store_driver, rocks_damaged_is_refused)
 }
 
 /* A file in a later format is told from damage. */
-Test(store_driver, rocks_newer_is_said)
+TEST_BODY(store_driver, rocks_newer_is_said, setup, teardown)
 {
     char name[600];
     make_store_with_a_file();
@@ -393,7 +394,7 @@ Test(store_driver, rocks_newer_is_said)
 }
 
 /* A directory that cannot be read is the disk's fault, not the store's. */
-Test(store_driver, rocks_path_that_is_a_file_is_an_io_error)
+TEST_BODY(store_driver, rocks_path_that_is_a_file_is_an_io_error, setup, teardown)
 {
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
     cr_assert_geq(fd, 0);
@@ -410,7 +411,7 @@ static void make_store_with_a_rotten_block(void)
 }
 
 /* An iteration over a rotten block says that it is not complete. */
-Test(store_driver, rocks_rot_ends_an_iteration_with_a_status)
+TEST_BODY(store_driver, rocks_rot_ends_an_iteration_with_a_status, setup, teardown)
 {
     make_store_with_a_rotten_block();
     struct store_kv *kv = open_store(false, 64 << 20);
@@ -443,7 +444,7 @@ static void read_all_rotten(void)
 }
 
 /* A get that meets a rotten block ends the process, and does not say "not found". */
-Test(store_driver, rocks_rot_met_by_a_get_ends_the_process)
+TEST_BODY(store_driver, rocks_rot_met_by_a_get_ends_the_process, setup, teardown)
 {
     pid_t child = fork();
     if (child == 0)

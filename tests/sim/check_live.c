@@ -1,0 +1,70 @@
+/* Every request gets its outcome in time, always; and once healed all comes to rest. */
+#include "tests/sim/sim.h"
+
+enum { CHECK_LATE_US = 2000000 };
+
+void check_outcome_in_time(struct sim *sim, const struct sim_client *client)
+{
+    uint64_t most_us = 1000ull * sim->options.request_timeout_ms + CHECK_LATE_US;
+    if (sim->now_us - client->asked_us > most_us)
+        sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", client->index,
+                 (unsigned long long)(sim->now_us - client->asked_us));
+}
+
+static bool group_at_rest(struct sim *sim, uint32_t group)
+{
+    if (host_leader(sim, group) == NULL)
+        return false;
+    uint64_t slot = 0;
+    const struct shard_map_group *members = &sim->map.groups[group];
+    for (uint32_t i = 0; i < members->replica_count; i++) {
+        const struct sim_host *host = &sim->hosts[members->replicas[i].node - 1];
+        struct consensus_info info;
+        if (host->node == NULL || !shard_node_replica_info(host->node, group, &info))
+            return false;
+        if (info.behind_compaction) /* It has to be replaced: no business of consensus. */
+            continue;
+        if (host->applied[group] != info.last || (slot != 0 && slot != info.last))
+            return false;
+        slot = info.last;
+    }
+    return true;
+}
+
+bool check_at_rest(struct sim *sim)
+{
+    if (!client_all_read(sim))
+        return false;
+    for (uint32_t g = 0; g <= sim->options.groups; g++) {
+        if (!group_at_rest(sim, g))
+            return false;
+    }
+    return true;
+}
+
+void check_live_report(struct sim *sim)
+{
+    fprintf(stderr, "keys read: %u of %u\n", sim->keys_read, sim->key_count);
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        const struct sim_host *host = &sim->hosts[i];
+        for (uint32_t g = 0; g <= sim->options.groups; g++) {
+            struct consensus_info info;
+            if (host->node == NULL || !shard_node_replica_info(host->node, g, &info))
+                continue;
+            fprintf(stderr,
+                    "node %u group %u: role %d leader %llu%s chosen %llu applied %llu/%llu last "
+                    "%llu%s\n",
+                    host->id, g, (int)info.role, (unsigned long long)info.leader,
+                    info.serving ? " serving" : "", (unsigned long long)info.chosen,
+                    (unsigned long long)info.applied, (unsigned long long)host->applied[g],
+                    (unsigned long long)info.last,
+                    info.behind_compaction ? " behind compaction" : "");
+        }
+    }
+    for (uint32_t i = 0; i < sim->options.clients; i++) {
+        const struct sim_client *client = &sim->clients[i];
+        if (client->busy)
+            fprintf(stderr, "client %u waits for key %s since %llu us\n", i,
+                    sim->keys[client->key].name, (unsigned long long)client->asked_us);
+    }
+}

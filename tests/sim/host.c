@@ -1,0 +1,257 @@
+/* What shard/driver/host.c does with a node core, on simulated time. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "tests/sim/sim.h"
+
+enum {
+    HOST_POOL_SIZE = 64 << 20,
+    HOST_FACTS_US = 1000000,
+    HOST_WALL_MS = 1000000000, /* Of the true clock at its zero. */
+    HOST_DOWN_US_MIN = 1000,
+    HOST_PPM = 1000000,
+};
+
+void host_init(struct sim *sim, uint32_t index)
+{
+    const struct sim_options *options = &sim->options;
+    struct sim_host *host = &sim->hosts[index];
+    host->index = index;
+    host->id = index + 1;
+    host->turn_us = UINT64_MAX;
+    host->clock_rate = 1000;
+    if (sim_has(sim, SIM_FAULT_clocks)) {
+        host->clock_rate = (uint32_t)sim_draw(sim, options->rate_min, options->rate_max);
+        host->wall_error_ms = (int64_t)sim_draw(sim, 0, 2 * options->wall_error_ms_max) -
+                              (int64_t)options->wall_error_ms_max;
+    }
+    base_pool_init(&host->pool, sim->allocator, HOST_POOL_SIZE);
+    disk_format(sim, host);
+}
+
+static void close_process(struct sim *sim, struct sim_host *host, bool power)
+{
+    disk_crash(sim, host, power);
+    shard_node_free(host->node);
+    host->node = NULL;
+    host->turn_us = UINT64_MAX;
+    host->paused = false;
+}
+
+void host_fini(struct sim *sim, struct sim_host *host)
+{
+    if (host->node != NULL)
+        close_process(sim, host, false);
+    store_kv_close(host->kv);
+    store_sim_device_free(host->device);
+    disk_copy_free(&host->old);
+    disk_copy_free(&host->genuine);
+    base_array_free(sim->allocator, host->records, &host->records_capacity, sizeof(*host->records));
+    base_free(sim->allocator, host->buffer, sim->options.batch_size_max);
+    base_pool_fini(&host->pool);
+}
+
+/* ---- Clocks: monotonic ones start anywhere and run fast or slow; wall clocks are also wrong. */
+
+static uint64_t run_ms(const struct sim *sim, const struct sim_host *host)
+{
+    return sim->now_us / 1000 * host->clock_rate / 1000;
+}
+
+uint64_t host_now_ms(const struct sim *sim, const struct sim_host *host)
+{
+    return 1000000u * host->id + run_ms(sim, host);
+}
+
+uint64_t host_wall_ms(const struct sim *sim, const struct sim_host *host)
+{
+    return (uint64_t)((int64_t)(HOST_WALL_MS + run_ms(sim, host)) + host->wall_error_ms);
+}
+
+/* ---- Life. */
+
+void host_crash(struct sim *sim, struct sim_host *host, bool power)
+{
+    TORC_ASSERT(host->node != NULL);
+    sim_trace(sim, power ? "power loss" : "crash", host->index, host->life, 0, 0);
+    close_process(sim, host, power);
+    uint64_t unflushed = store_sim_kv_unflushed_batches(host->kv);
+    uint64_t keep = sim_draw(sim, 0, unflushed);
+    sim->coverage->state_batches_lost += unflushed - keep;
+    store_sim_kv_crash(host->kv, keep);
+    sim_note(sim, keep);
+}
+
+/* Again, in the middle of its recovery; a moment later it starts once more. */
+static void crash_again(struct sim *sim, struct sim_host *host)
+{
+    sim->coverage->crashes_in_recovery++;
+    sim_push(sim, (struct sim_event){.at_us = sim->now_us + HOST_DOWN_US_MIN,
+                                     .type = SIM_RESTART,
+                                     .place = host->index});
+}
+
+static struct shard_node_config node_config(const struct sim *sim, const struct sim_host *host,
+                                            uint64_t batch)
+{
+    struct shard_node_config config = sim->options.node;
+    config.cluster = sim->cluster;
+    memcpy(config.storage.bytes, host->superblock.storage_id, WIRE_ID_SIZE);
+    config.id = host->id;
+    config.incarnation = host->superblock.incarnation;
+    config.recovered_batch = batch;
+    config.lease_max_ms = host->superblock.lease_max_ms;
+    config.seed = sim->options.seed ^ (uint64_t)host->id << 32 ^ config.incarnation;
+    return config;
+}
+
+void host_start(struct sim *sim, struct sim_host *host)
+{
+    TORC_ASSERT(host->node == NULL);
+    host->life++;
+    uint64_t batch;
+    if (!disk_open(sim, host, &batch)) {
+        crash_again(sim, host);
+        return;
+    }
+    struct shard_node_config config = node_config(sim, host, batch);
+    const char *text = "";
+    enum torc_status status =
+        shard_node_new(&config, host->recovery, host->kv, &host->pool, sim->allocator,
+                       host_now_ms(sim, host), host_wall_ms(sim, host), &text, &host->node);
+    if (status != TORC_OK)
+        sim_fail(sim, "recovery", "node %u does not start: %s", host->id, text);
+    shard_recovery_free(host->recovery);
+    host->recovery = NULL;
+    memset(host->seen_batch, 0, sizeof(host->seen_batch));
+    memset(host->applied, 0, sizeof(host->applied));
+    sim_trace(sim, "start", host->index, host->life, batch, config.incarnation);
+    sim_note(sim, batch);
+    host_turn_at(sim, host, sim->now_us);
+    sim_push(sim, (struct sim_event){.at_us = sim->now_us + HOST_FACTS_US,
+                                     .type = SIM_FACTS,
+                                     .place = host->index,
+                                     .life = host->life});
+}
+
+/* ---- Turns. */
+
+void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us)
+{
+    if (host->turn_us <= at_us)
+        return;
+    host->turn_us = at_us;
+    sim_push(sim, (struct sim_event){
+                      .at_us = at_us, .type = SIM_TURN, .place = host->index, .life = host->life});
+}
+
+void host_turn_soon(struct sim *sim, struct sim_host *host)
+{
+    host_turn_at(sim, host, sim->now_us + sim_draw(sim, 0, sim->options.turn_us_max));
+}
+
+static void send_all(struct sim *sim, struct sim_host *host, const struct shard_node_ready *ready)
+{
+    for (size_t i = 0; i < ready->send_count; i++) {
+        const struct shard_send *send = &ready->sends[i];
+        struct sim_head head = {.from = host->index, .route = sim_route(host->index, host->life)};
+        if (send->node != 0) {
+            head.to = send->node - 1;
+        } else {
+            head.to = (uint32_t)(send->route >> 32) - 1;
+            head.to_route = send->route;
+            head.on_dealer = true;
+        }
+        struct wire_envelope envelope;
+        if (wire_envelope_read(send->message, &envelope) != TORC_OK)
+            sim_fail(sim, "codec", "node %u made a message that does not decode", host->id);
+        check_vote(sim, host, &envelope);
+        if (envelope.type == WIRE_TYPE_REPLY)
+            check_reply_sent(sim, &head, &envelope);
+        network_send(sim, head, send->message);
+    }
+}
+
+/* The kv's faults of the moment. */
+static void set_faults(struct sim *sim, struct sim_host *host)
+{
+    bool faulty = sim->born && !sim->healed;
+    struct store_sim_kv_faults faults = {0};
+    host->refusing = faulty && sim_has(sim, SIM_FAULT_busy) &&
+                     sim_chance(sim, host->refusing ? 700 : sim->options.busy);
+    faults.write_busy_ppm = host->refusing ? HOST_PPM : 0;
+    faults.flush_waits = faulty && sim_has(sim, SIM_FAULT_flush);
+    store_sim_kv_faults_set(host->kv, faults);
+    if (!faults.flush_waits || sim_chance(sim, 20))
+        store_sim_kv_flush_end(host->kv);
+}
+
+static void note_info(struct sim *sim, struct sim_host *host)
+{
+    for (uint32_t g = 0; g <= sim->options.groups; g++) {
+        struct consensus_info info;
+        if (!shard_node_replica_info(host->node, g, &info))
+            continue;
+        if (info.serving && sim->leaders[g] != host->id) {
+            sim->coverage->leader_changes += sim->leaders[g] != 0;
+            sim->leaders[g] = host->id;
+            sim_trace(sim, "leads", host->index, g, info.ballot.round, info.applied);
+        }
+        sim->coverage->behind_compaction += info.behind_compaction;
+    }
+}
+
+void host_turn(struct sim *sim, struct sim_host *host)
+{
+    host->turn_us = UINT64_MAX;
+    set_faults(sim, host);
+    struct shard_node_ready ready;
+    uint64_t now_ms = host_now_ms(sim, host);
+    shard_node_turn(host->node, now_ms, host_wall_ms(sim, host), &ready);
+    if (ready.fatal != NULL) {
+        sim_trace(sim, "fatal", host->index, host->life, 0, 0);
+        host->fatal = ready.fatal;
+        check_refused(sim, host);
+        host_crash(sim, host, false);
+        return;
+    }
+    disk_submit(sim, host, &ready);
+    send_all(sim, host, &ready);
+    uint64_t wait_ms = ready.wake_at_ms > now_ms ? ready.wake_at_ms - now_ms : 0;
+    if (wait_ms > 1000000)
+        wait_ms = 1000000;
+    uint64_t wait_us = wait_ms * 1000000 / host->clock_rate + (wait_ms > 0 ? 1 : 0);
+    /* A full turn of the loop takes a moment, also when the next is wanted at once. */
+    host_turn_at(sim, host, sim->now_us + (wait_us > 0 ? wait_us : 100));
+    check_state(sim, host);
+    note_info(sim, host);
+    shard_node_check(host->node);
+}
+
+void host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,
+                  const struct wire_envelope *envelope)
+{
+    enum torc_status status = shard_node_receive(host->node, head->on_dealer ? 0 : head->route,
+                                                 head->on_dealer, envelope, host_now_ms(sim, host));
+    sim_trace(sim, "receive", host->index, head->from, envelope->type, (uint64_t)status);
+    if (status == TORC_STALE || status == TORC_FOREIGN)
+        sim->coverage->messages_refused++;
+    else if (status != TORC_OK)
+        sim_fail(sim, "codec", "node %u refuses a message of type %s: %s", host->id,
+                 wire_type_name(envelope->type), torc_status_text(status));
+    if (status == TORC_OK && head->from < SIM_NODES_MAX &&
+        envelope->durable_batch > host->seen_batch[head->from])
+        host->seen_batch[head->from] = envelope->durable_batch;
+    host_turn_soon(sim, host);
+}
+
+struct sim_host *host_leader(struct sim *sim, uint32_t group)
+{
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        struct consensus_info info;
+        struct sim_host *host = &sim->hosts[i];
+        if (host->node != NULL && shard_node_replica_info(host->node, group, &info) && info.serving)
+            return host;
+    }
+    return NULL;
+}

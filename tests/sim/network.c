@@ -1,0 +1,88 @@
+#include <string.h>
+
+#include "base/assert.h"
+#include "tests/sim/sim.h"
+
+enum { NETWORK_STRAGGLER_FACTOR = 50 };
+
+/* A life of a place: an answer to one that is gone finds nobody. */
+uint64_t sim_route(uint32_t place, uint32_t life)
+{
+    return (uint64_t)(place + 1) << 32 | life;
+}
+
+void network_unref(struct sim *sim, struct sim_packet *packet)
+{
+    if (--packet->copies == 0)
+        base_free(sim->allocator, packet, sizeof(*packet) + packet->size);
+}
+
+static uint64_t delay_us(struct sim *sim)
+{
+    const struct sim_options *options = &sim->options;
+    uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max);
+    bool calm = sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
+    if (!calm && sim_has(sim, SIM_FAULT_stragglers) && sim_chance(sim, options->stragglers))
+        delay = sim_draw(sim, delay, delay * NETWORK_STRAGGLER_FACTOR);
+    return delay;
+}
+
+void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes)
+{
+    sim->coverage->messages++;
+    sim_note(sim, base_hash_seeded(bytes, sim->now_us ^ (uint64_t)head.from << 48 ^
+                                              (uint64_t)head.to << 56));
+    struct sim_packet *packet = base_alloc(sim->allocator, sizeof(*packet) + bytes.size);
+    packet->head = head;
+    packet->size = bytes.size;
+    memcpy(packet->bytes, bytes.data, bytes.size);
+    bool calm = sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
+    packet->copies = 1;
+    if (!calm && sim_has(sim, SIM_FAULT_loss) && sim_chance(sim, sim->options.loss))
+        packet->copies = 0;
+    else if (!calm && sim_has(sim, SIM_FAULT_duplicates) &&
+             sim_chance(sim, sim->options.duplicates))
+        packet->copies = 2;
+    sim_trace(sim, packet->copies == 0 ? "lost" : "send", head.from, head.to, bytes.data[5],
+              bytes.size);
+    sim->coverage->messages_lost += packet->copies == 0;
+    sim->coverage->messages_duplicated += packet->copies == 2;
+    if (packet->copies == 0) {
+        base_free(sim->allocator, packet, sizeof(*packet) + packet->size);
+        return;
+    }
+    for (uint32_t i = 0, count = packet->copies; i < count; i++)
+        sim_push(sim, (struct sim_event){.at_us = sim->now_us + delay_us(sim),
+                                         .type = SIM_PACKET,
+                                         .place = head.to,
+                                         .packet = packet});
+}
+
+void network_deliver(struct sim *sim, const struct sim_packet *packet)
+{
+    if (sim->cut[packet->head.from][packet->head.to]) {
+        sim->coverage->messages_lost++;
+        return;
+    }
+    struct wire_envelope envelope;
+    enum torc_status status =
+        wire_envelope_read(base_bytes_of(packet->bytes, packet->size), &envelope);
+    if (status != TORC_OK)
+        sim_fail(sim, "codec", "place %u sent a message that does not decode", packet->head.from);
+    if (packet->head.to < SIM_NODES_MAX) {
+        struct sim_host *host = &sim->hosts[packet->head.to];
+        bool alive = host->node != NULL;
+        if (alive && (packet->head.to_route == 0 ||
+                      packet->head.to_route == sim_route(packet->head.to, host->life)))
+            host_receive(sim, host, &packet->head, &envelope);
+    } else if (packet->head.to != SIM_TOOL) {
+        struct sim_router *router = &sim->routers[packet->head.to - SIM_NODES_MAX];
+        if (packet->head.to_route == sim_route(packet->head.to, router->life))
+            sim_router_receive(sim, router, &packet->head, &envelope);
+    }
+}
+
+void network_heal(struct sim *sim)
+{
+    memset(sim->cut, 0, sizeof(sim->cut));
+}

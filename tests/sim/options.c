@@ -1,0 +1,150 @@
+#include <string.h>
+
+#include "tests/sim/sim.h"
+
+static uint64_t pick(struct base_prng *prng, uint64_t min, uint64_t max)
+{
+    return base_prng_range(prng, min, max);
+}
+
+static bool often(struct base_prng *prng, uint32_t per_mille)
+{
+    return base_prng_chance(prng, per_mille, 1000);
+}
+
+static const char *const fault_names[] = {
+#define SIM_FAULT_NAME(name) #name,
+    SIM_FAULT_LIST(SIM_FAULT_NAME)
+#undef SIM_FAULT_NAME
+};
+
+bool sim_faults_parse(const char *text, uint32_t *ret_faults)
+{
+    uint32_t faults = 0;
+    if (strcmp(text, "all") == 0)
+        faults = SIM_FAULTS_ALL;
+    else if (strcmp(text, "none") != 0) {
+        while (*text != '\0') {
+            size_t size = strcspn(text, ","), i = 0;
+            while (i < SIM_FAULT_COUNT &&
+                   (strlen(fault_names[i]) != size || strncmp(fault_names[i], text, size) != 0))
+                i++;
+            if (i == SIM_FAULT_COUNT)
+                return false;
+            faults |= 1u << i;
+            text += size + (text[size] == ',');
+        }
+    }
+    *ret_faults = faults;
+    return true;
+}
+
+static void draw_timing(struct base_prng *prng, struct sim_options *options)
+{
+    struct shard_timing *timing = &options->node.timing;
+    options->rate_min = (uint32_t)pick(prng, 900, 1000);
+    options->rate_max = (uint32_t)pick(prng, 1000, 1100);
+    /* An election is two writes and four messages: who is given less time never finishes one. */
+    uint64_t election_us =
+        2 * (2 * options->sync_us_max + 2 * options->delay_us_max + 2 * options->turn_us_max);
+    uint64_t least_ms = election_us * options->rate_max / 1000000 + 50;
+    timing->election_timeout_ms = (uint32_t)pick(prng, least_ms, 3 * least_ms);
+    timing->heartbeat_interval_ms = timing->election_timeout_ms / (uint32_t)pick(prng, 3, 6);
+    timing->retransmit_timeout_ms = (uint32_t)pick(prng, 20, 100);
+    timing->clock_drift_per_mille = 50;
+    timing->window_entries_max = (uint32_t)pick(prng, 1, often(prng, 300) ? 4 : 256);
+    timing->window_bytes_max = pick(prng, 1024, 1 << 20);
+    timing->cache_bytes_max = often(prng, 500) ? 0 : pick(prng, 100, 20000);
+    timing->message_bytes_max = pick(prng, 400, 100000);
+    timing->reads_max = (uint32_t)pick(prng, 1, 64);
+}
+
+static void draw_node(struct base_prng *prng, struct sim_options *options)
+{
+    struct shard_node_config *node = &options->node;
+    draw_timing(prng, options);
+    node->apply_bytes_max = pick(prng, 64, 1 << 16);
+    node->request_time_max_ms = 60000;
+    node->records_bytes_max = 4 << 20;
+    node->credit = (uint32_t)pick(prng, 2, often(prng, 300) ? 6 : 128);
+    node->pending_max = node->credit * 8;
+    node->read_batches_max = (uint32_t)pick(prng, 2, 64);
+    node->flush_bytes = pick(prng, 1000, 100000);
+    node->greeting_timeout_ms = (uint32_t)pick(prng, 200, 1000);
+    options->sector_size = 128u << pick(prng, 0, 2);
+    options->batch_size_max = 1u << pick(prng, 14, 16);
+    options->segment_size = 4u * options->batch_size_max;
+    /* The least that the driver lets pass. */
+    node->log_size_max = 8 * options->segment_size + 4 * node->flush_bytes;
+    node->entry_bytes_max = options->batch_size_max - STORE_RECORD_HEADER_SIZE;
+}
+
+void sim_options_draw(struct sim_options *options, uint64_t seed)
+{
+    struct base_prng drawn = base_prng_seeded(seed);
+    struct base_prng *prng = &drawn;
+    *options = (struct sim_options){.seed = seed};
+    options->nodes = often(prng, 600) ? 3 : (uint32_t)pick(prng, 4, SIM_NODES_MAX);
+    options->replicas = options->nodes == 5 && often(prng, 400) ? 5 : 3;
+    options->groups = (uint32_t)pick(prng, 1, SIM_GROUPS_MAX - 1);
+    options->routers = (uint32_t)pick(prng, 1, SIM_ROUTERS_MAX);
+    options->clients = (uint32_t)pick(prng, 2, SIM_CLIENTS_MAX);
+    options->vnode_bits = (uint32_t)pick(prng, 3, 7);
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
+        options->faults |= (uint32_t)often(prng, 600) << i;
+    options->loss = (uint32_t)pick(prng, 1, 100);
+    options->duplicates = (uint32_t)pick(prng, 1, 100);
+    options->stragglers = (uint32_t)pick(prng, 1, 50);
+    options->delay_us_min = pick(prng, 20, 500);
+    options->delay_us_max = options->delay_us_min + pick(prng, 0, 10000);
+    options->sync_us_min = pick(prng, 50, 1000);
+    options->sync_us_max = options->sync_us_min + pick(prng, 0, 10000);
+    options->turn_us_max = pick(prng, 0, 2000);
+    options->fault_us_mean = pick(prng, 50000, 600000);
+    options->think_us_mean = pick(prng, 5000, 60000);
+    options->chaos_us = pick(prng, 3000000, 8000000);
+    options->wall_error_ms_max = often(prng, 500) ? 100 : 5000;
+    options->busy = (uint32_t)pick(prng, 1, 100);
+    options->keys = (uint32_t)pick(prng, 1, 6);
+    options->value_size_max = (uint32_t)pick(prng, 8, 200);
+    options->request_timeout_ms = (uint32_t)pick(prng, 1000, 4000);
+    options->silence_ms = (uint32_t)pick(prng, 100, 600);
+    draw_node(prng, options);
+}
+
+void sim_options_print(const struct sim_options *o, FILE *out)
+{
+    const struct shard_node_config *n = &o->node;
+    const struct shard_timing *t = &n->timing;
+    fprintf(out, "seed=%llu nodes=%u groups=%u replicas=%u routers=%u clients=%u vnode_bits=%u",
+            (unsigned long long)o->seed, o->nodes, o->groups, o->replicas, o->routers, o->clients,
+            o->vnode_bits);
+    fprintf(out, " faults=%s", o->faults == 0 ? "none" : "");
+    bool first = true;
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        if ((o->faults >> i & 1) == 0)
+            continue;
+        fprintf(out, "%s%s", first ? "" : ",", fault_names[i]);
+        first = false;
+    }
+    fprintf(out,
+            " loss=%u duplicates=%u stragglers=%u delay_us=%llu..%llu sync_us=%llu..%llu"
+            " turn_us=%llu fault_us=%llu think_us=%llu chaos_us=%llu rate=%u..%u wall_ms=%llu"
+            " busy=%u",
+            o->loss, o->duplicates, o->stragglers, (unsigned long long)o->delay_us_min,
+            (unsigned long long)o->delay_us_max, (unsigned long long)o->sync_us_min,
+            (unsigned long long)o->sync_us_max, (unsigned long long)o->turn_us_max,
+            (unsigned long long)o->fault_us_mean, (unsigned long long)o->think_us_mean,
+            (unsigned long long)o->chaos_us, o->rate_min, o->rate_max,
+            (unsigned long long)o->wall_error_ms_max, o->busy);
+    fprintf(out,
+            " sector=%u segment=%llu batch=%u log_size_max=%llu flush_bytes=%llu keys=%u value=%u"
+            " timeout_ms=%u silence_ms=%u heartbeat=%u election=%u retransmit=%u window=%u/%zu"
+            " cache=%zu message=%zu reads=%u apply=%zu credit=%u read_batches=%u greeting=%u\n",
+            o->sector_size, (unsigned long long)o->segment_size, o->batch_size_max,
+            (unsigned long long)n->log_size_max, (unsigned long long)n->flush_bytes, o->keys,
+            o->value_size_max, o->request_timeout_ms, o->silence_ms, t->heartbeat_interval_ms,
+            t->election_timeout_ms, t->retransmit_timeout_ms, t->window_entries_max,
+            t->window_bytes_max, t->cache_bytes_max, t->message_bytes_max, t->reads_max,
+            n->apply_bytes_max, n->credit, n->read_batches_max, n->greeting_timeout_ms);
+}

@@ -1,0 +1,458 @@
+/*
+ * tests/sim -- a whole cluster in one process, from one seed: same seed, same run, to the byte.
+ *
+ *   options.c   what a seed draws                 faults.c         what goes wrong, and when
+ *   world.c     events in time, the run's phases  check_state.c    replicas agree
+ *   network.c   messages and who hears whom       check_requests.c each request once, alike
+ *   host.c      a node: the driver's loop         check_keys.c     what clients were told stays
+ *   disk.c      its storage thread and recovery   check_history.c  linearizable per key
+ *   router.c    a router: the courier's driver    check_owner.c    one owner per vnode
+ *   client.c    what is asked for                 check_vote.c     an amnesiac is silent
+ *   map.c       the cluster's first map           check_live.c     after healing all ends
+ *   trace.c     the last events, for people       main.c           seeds, coverage, replay
+ *
+ * The cores are the production ones, and messages are the bytes that production sends. Time is in
+ * microseconds and true; each node has clocks of its own. A run: birth of the cluster without
+ * faults; faults under load; then everything is healed, and within a bound every request must end,
+ * every key be readable and every replica be at the same slot.
+ */
+#ifndef TORC_TESTS_SIM_SIM_H
+#define TORC_TESTS_SIM_SIM_H
+
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/prng.h"
+#include "router/courier.h"
+#include "shard/node.h"
+#include "store/log.h"
+#include "store/sim_device.h"
+#include "store/sim_kv.h"
+#include "tests/history/text.h"
+#include "wire/body.h"
+#include "wire/dedup.h"
+
+enum {
+    SIM_NODES_MAX = 5,
+    SIM_GROUPS_MAX = 5, /* With the placement group. */
+    SIM_ROUTERS_MAX = 2,
+    SIM_CLIENTS_MAX = 12,
+    SIM_TOOL = SIM_NODES_MAX + SIM_ROUTERS_MAX, /* The place that sends the first map. */
+    SIM_PLACES_MAX = SIM_TOOL + 1,              /* Nodes, then routers, then the tool. */
+    SIM_EVENTS_MAX = 200000,                    /* Under way at once; more: messages breed. */
+    SIM_TRACE_MAX = 48,                         /* Last events that a failure shows. */
+};
+
+/* ---- Options
+ * -------------------------------------------------------------------------------------- */
+
+#define SIM_FAULT_LIST(X)                                                                          \
+    X(loss)       /* Messages are lost. */                                                         \
+    X(duplicates) /* ... arrive twice. */                                                          \
+    X(stragglers) /* ... overtake each other by far. */                                            \
+    X(partitions) /* Links are cut: full, one-way, single ones. */                                 \
+    X(crashes)    /* Processes die, the page cache lives. */                                       \
+    X(power)      /* Machines die: what was not synced is lost, kept or torn. */                   \
+    X(recovery)   /* ... and again while they recover. */                                          \
+    X(pauses)     /* Processes stand still and go on. */                                           \
+    X(busy)       /* The state's store refuses writes for a moment. */                             \
+    X(flush)      /* Its flushes take their time. */                                               \
+    X(clocks)     /* Wall clocks are wrong, and run fast or slow. */                               \
+    X(wipes)      /* A node comes back empty, or from an old copy of its disk. */                  \
+    X(drains)     /* Leadership is handed over as before a planned stop. */                        \
+    X(routers)    /* Routers die. */
+
+enum sim_fault {
+#define SIM_FAULT_ENUM(name) SIM_FAULT_##name,
+    SIM_FAULT_LIST(SIM_FAULT_ENUM)
+#undef SIM_FAULT_ENUM
+        SIM_FAULT_COUNT,
+};
+#define SIM_FAULTS_ALL ((1u << SIM_FAULT_COUNT) - 1)
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t nodes, groups, routers, clients; /* groups: data groups. */
+    uint32_t replicas;                        /* Of each group. */
+    uint32_t vnode_bits;
+    uint32_t faults;                       /* Bits of enum sim_fault. */
+    uint32_t loss, duplicates, stragglers; /* Per mille of messages. */
+    uint64_t delay_us_min, delay_us_max;
+    uint64_t sync_us_min, sync_us_max;
+    uint64_t turn_us_max;
+    uint64_t fault_us_mean, think_us_mean, chaos_us;
+    uint32_t rate_min, rate_max; /* Of clocks, per mille. */
+    uint64_t wall_error_ms_max;
+    uint32_t busy; /* Per mille of turns in which the state's store begins to refuse. */
+    uint32_t sector_size;
+    uint64_t segment_size;
+    uint32_t batch_size_max;
+    uint32_t keys; /* Of each kind. */
+    uint32_t value_size_max;
+    uint32_t request_timeout_ms, silence_ms;
+    struct shard_node_config node; /* The part that all nodes share. */
+};
+
+void sim_options_draw(struct sim_options *options, uint64_t seed);
+void sim_options_print(const struct sim_options *options, FILE *out);
+/* "none", "all", or names with commas between them; false: an unknown name. */
+bool sim_faults_parse(const char *text, uint32_t *ret_faults);
+
+/* ---- Coverage
+ * ------------------------------------------------------------------------------------- */
+
+/* Rare paths, counted over seeds. Those with true are essential: a batch in which one never
+ * happened fails. */
+#define SIM_COVERAGE_LIST(X)                                                                       \
+    X(messages, true)                                                                              \
+    X(messages_lost, true)                                                                         \
+    X(messages_duplicated, true)                                                                   \
+    X(messages_refused, true)                                                                      \
+    X(partitions, true)                                                                            \
+    X(process_crashes, true)                                                                       \
+    X(power_losses, true)                                                                          \
+    X(crashes_in_a_write, true)                                                                    \
+    X(crashes_in_recovery, true)                                                                   \
+    X(sectors_lost, true)                                                                          \
+    X(sectors_torn, true)                                                                          \
+    X(state_batches_lost, true)                                                                    \
+    X(pauses, true)                                                                                \
+    X(drains, true)                                                                                \
+    X(stalls, true)                                                                                \
+    X(router_deaths, true)                                                                         \
+    X(wiped_nodes, true)                                                                           \
+    X(old_copies, true)                                                                            \
+    X(old_copies_refused, true)                                                                    \
+    X(leader_changes, true)                                                                        \
+    X(learned_values, true)                                                                        \
+    X(loads, true)                                                                                 \
+    X(load_entries, true)                                                                          \
+    X(trims, true)                                                                                 \
+    X(segments_recycled, true)                                                                     \
+    X(copies_of_requests, true)                                                                    \
+    X(answers_from_records, true)                                                                  \
+    X(answered, true)                                                                              \
+    X(nothing_done, true)                                                                          \
+    X(unknown, true)                                                                               \
+    X(refused, false)                                                                              \
+    X(not_leader, true)                                                                            \
+    X(busy_answers, false)                                                                         \
+    X(moved_answers, false)                                                                        \
+    X(expired_reads, true)                                                                         \
+    X(states_compared, true)                                                                       \
+    X(histories, true)                                                                             \
+    X(histories_undecided, false)                                                                  \
+    X(behind_compaction, false)
+
+struct sim_coverage {
+#define SIM_COVERAGE_FIELD(name, essential) uint64_t name;
+    SIM_COVERAGE_LIST(SIM_COVERAGE_FIELD)
+#undef SIM_COVERAGE_FIELD
+};
+
+/* ---- Events
+ * --------------------------------------------------------------------------------------- */
+
+enum sim_event_type {
+    SIM_PACKET = 1,
+    SIM_TURN,    /* A node takes its turn. */
+    SIM_DISK,    /* Its storage thread finished what it had in hand. */
+    SIM_FACTS,   /* It asks for the facts of its log. */
+    SIM_RESTART, /* It starts, from what the crash left. */
+    SIM_RESUME,
+    SIM_RESTORE, /* A node that was wiped gets its own disk back. */
+    SIM_ROUTER,  /* A router's timer. */
+    SIM_CLIENT,  /* A client wants something. */
+    SIM_FAULT,
+    SIM_INIT, /* The tool sends the first map. */
+};
+
+struct sim_head {
+    uint32_t from, to; /* Places. */
+    uint64_t route;    /* Back to the life that sent it. */
+    uint64_t to_route; /* Only this life gets it; 0: any. */
+    bool on_dealer;    /* It comes along the way on which the receiver asked. */
+};
+
+struct sim_packet {
+    struct sim_head head;
+    uint32_t copies; /* Events that still refer to it. */
+    size_t size;
+    uint8_t bytes[];
+};
+
+struct sim_event {
+    uint64_t at_us;
+    uint64_t number; /* Of its making: breaks ties. */
+    enum sim_event_type type;
+    uint32_t place; /* A node, router or client. */
+    uint32_t life;  /* For this life only; 0: for any. */
+    struct sim_packet *packet;
+};
+
+struct sim_trace {
+    uint64_t at_us;
+    const char *what; /* Static. */
+    uint32_t place;
+    uint64_t a, b, c;
+};
+
+/* ---- Nodes
+ * ---------------------------------------------------------------------------------------- */
+
+struct sim_job { /* What the storage thread has in hand, or is to take next. */
+    struct shard_log_batch **writes;
+    struct shard_trim *trims;
+    struct shard_load *loads;
+    size_t write_count, trim_count, load_count;
+    size_t writes_capacity, trims_capacity, loads_capacity;
+    bool facts;
+};
+
+struct sim_copy { /* Of a node's disk and state. Empty: device NULL. */
+    struct store_sim_device *device;
+    struct store_kv *kv;
+    uint64_t batch;
+};
+
+enum sim_identity {
+    SIM_GENUINE,
+    SIM_WIPED, /* Formatted anew under another storage id. */
+    SIM_OLD,   /* An older copy of its own disk. */
+};
+
+struct sim_host {
+    uint32_t index, id;
+    uint32_t life;
+    struct shard_node *node; /* NULL: down. */
+    struct base_pool pool;
+    struct store_sim_device *device;
+    struct store_device interface;
+    struct store_kv *kv;
+    struct store_superblock superblock;
+    struct store_log *log; /* NULL: down. */
+    struct shard_recovery *recovery;
+    struct sim_job waiting, busy;
+    bool working;                 /* The storage thread has `busy` in hand. */
+    struct store_record *records; /* Of one append. */
+    size_t records_capacity;
+    uint8_t *buffer;  /* Of one read. */
+    uint64_t turn_us; /* When the next turn is; UINT64_MAX: none. */
+    bool paused;
+    enum sim_identity identity;
+    const char *fatal;            /* Why it ended by itself. */
+    struct sim_copy old, genuine; /* A copy taken earlier; its own disk while another is in. */
+    uint64_t segments;
+    uint64_t end_batch; /* When it went down: its log holds no later one. */
+    uint32_t clock_rate, recovery_crashes;
+    int64_t wall_error_ms;
+    uint64_t seen_batch[SIM_NODES_MAX]; /* Of its peers, heard in this life. */
+    uint64_t applied[SIM_GROUPS_MAX];   /* Last looked at. */
+    bool refusing;                      /* Its store refuses writes in this turn. */
+};
+
+/* ---- Routers and clients
+ * -------------------------------------------------------------------------- */
+
+enum { SIM_REQUESTS_MAX = 65536 };
+
+struct sim_request { /* By a router's running number. */
+    bool writes;
+    uint32_t copies, dones;
+    uint64_t answer; /* Hash of its first answer. */
+};
+
+struct sim_router {
+    uint32_t index, life;
+    struct router_courier *courier;
+    uint64_t number; /* Of the last message. */
+    struct wire_window windows[SIM_NODES_MAX];
+    uint64_t wake_us;
+    struct sim_request *requests; /* Of this life. */
+    size_t request_count, requests_capacity;
+    uint64_t credit[SIM_GROUPS_MAX]; /* Highest that any answer gave this life. */
+};
+
+enum sim_key_kind {
+    SIM_KEY_REGISTER, /* Everything may be done to it. */
+    SIM_KEY_COUNTER,  /* Only added to. */
+    SIM_KEY_LIST,     /* Only appended to: unique words. */
+    SIM_KEY_EXPIRING, /* Put with a time to live. */
+    SIM_KEY_KINDS,
+};
+
+struct sim_key { /* What clients know of a key. */
+    char name[16];
+    enum sim_key_kind kind;
+    int64_t added_acked, added_unknown; /* Counters. */
+    struct sim_word *words;             /* Lists. */
+    size_t word_count, words_capacity;
+    struct wire_result_kept { /* The last read, after healing. */
+        bool read, present;
+        uint8_t *bytes;
+        size_t size;
+    } last;
+};
+
+struct sim_word {
+    uint64_t number;
+    enum history_outcome outcome;
+};
+
+struct sim_client {
+    uint32_t index, router, life; /* Of the router at its request. */
+    bool busy;
+    uint32_t key;
+    struct wire_op op;
+    uint8_t value[256];
+    size_t history; /* Place in the key's history. */
+    size_t word;
+    uint64_t asked_us;
+    bool last_read; /* One of the reads after healing. */
+};
+
+/* ---- The world
+ * ------------------------------------------------------------------------------------ */
+
+struct sim_slot { /* The state of a group after a slot, as the first replica had it. */
+    uint64_t hash;
+    bool known;
+};
+
+struct sim {
+    struct sim_options options;
+    struct base_prng prng;
+    const struct base_allocator *allocator;
+    uint64_t now_us, event_number;
+    struct sim_event *heap;
+    size_t heap_count, heap_capacity;
+    struct shard_map map;
+    struct wire_id cluster;
+    struct sim_host hosts[SIM_NODES_MAX];
+    struct sim_router routers[SIM_ROUTERS_MAX];
+    struct sim_client clients[SIM_CLIENTS_MAX];
+    char addresses[SIM_NODES_MAX][SHARD_ADDRESS_SIZE];
+    const char *seeds[SIM_NODES_MAX];
+    bool cut[SIM_PLACES_MAX][SIM_PLACES_MAX];
+    uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
+    bool born, healed, reading;
+    uint64_t tool_number, word_number, value_number, tick;
+    struct sim_key *keys;
+    uint32_t key_count, keys_read;
+    struct history_set histories;
+    struct sim_slot *slots[SIM_GROUPS_MAX];
+    size_t slots_capacity[SIM_GROUPS_MAX];
+    uint32_t leaders[SIM_GROUPS_MAX]; /* Host ids; 0: none yet. */
+    struct wire_arena *arena;
+    uint8_t *message; /* Being sent by a router or the tool. */
+    size_t message_capacity;
+    uint64_t hash;
+    bool trace;
+    struct sim_trace last[SIM_TRACE_MAX];
+    uint64_t trace_count;
+    struct sim_coverage *coverage;
+};
+
+/* Prints the seed, the property that broke, the last events and how to replay, and ends the
+ * process with status 1. `checker` names who noticed. */
+__attribute__((format(printf, 3, 4))) _Noreturn void
+sim_fail(const struct sim *sim, const char *checker, const char *format, ...);
+
+/* world.c */
+void sim_init(struct sim *sim, const struct sim_options *options, struct sim_coverage *coverage);
+/* All phases; returns the hash. */
+uint64_t sim_run(struct sim *sim);
+void sim_fini(struct sim *sim);
+void sim_push(struct sim *sim, struct sim_event event);
+uint64_t sim_draw(struct sim *sim, uint64_t min, uint64_t max);
+bool sim_chance(struct sim *sim, uint32_t per_mille);
+bool sim_has(const struct sim *sim, enum sim_fault fault);
+/* Enters a number into the run's hash. */
+void sim_note(struct sim *sim, uint64_t number);
+
+/* trace.c */
+void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,
+               uint64_t c);
+void sim_trace_print(const struct sim *sim, FILE *out);
+
+/* network.c */
+uint64_t sim_route(uint32_t place, uint32_t life);
+void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes);
+void network_deliver(struct sim *sim, const struct sim_packet *packet);
+void network_unref(struct sim *sim, struct sim_packet *packet);
+void network_heal(struct sim *sim);
+
+/* host.c */
+void host_init(struct sim *sim, uint32_t index);
+void host_fini(struct sim *sim, struct sim_host *host);
+uint64_t host_now_ms(const struct sim *sim, const struct sim_host *host);
+uint64_t host_wall_ms(const struct sim *sim, const struct sim_host *host);
+void host_start(struct sim *sim, struct sim_host *host);
+void host_crash(struct sim *sim, struct sim_host *host, bool power);
+void host_turn(struct sim *sim, struct sim_host *host);
+void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us);
+void host_turn_soon(struct sim *sim, struct sim_host *host);
+void host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,
+                  const struct wire_envelope *envelope);
+/* The node that leads a group and serves; NULL: none. */
+struct sim_host *host_leader(struct sim *sim, uint32_t group);
+
+/* disk.c */
+void disk_format(struct sim *sim, struct sim_host *host);
+/* Opens the log and the recovery as the driver does. False: the machine crashed once more. */
+bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch);
+void disk_submit(struct sim *sim, struct sim_host *host, const struct shard_node_ready *ready);
+void disk_ask_facts(struct sim *sim, struct sim_host *host);
+void disk_done(struct sim *sim, struct sim_host *host);
+/* The process is gone; what was in hand is done in part. */
+void disk_crash(struct sim *sim, struct sim_host *host, bool power);
+void disk_copy(struct sim *sim, const struct sim_host *host, struct sim_copy *ret_copy);
+void disk_copy_free(struct sim_copy *copy);
+
+/* router.c */
+void sim_router_start(struct sim *sim, uint32_t index);
+void sim_router_kill(struct sim *sim, struct sim_router *router);
+void sim_router_free(struct sim *sim, struct sim_router *router);
+void sim_router_receive(struct sim *sim, struct sim_router *router, const struct sim_head *head,
+                        const struct wire_envelope *envelope);
+/* Time for the courier; then what it wants to send is sent. */
+void sim_router_turn(struct sim *sim, struct sim_router *router);
+void sim_router_flush(struct sim *sim, struct sim_router *router);
+
+/* client.c */
+void client_init(struct sim *sim);
+void client_fini(struct sim *sim);
+void client_act(struct sim *sim, struct sim_client *client);
+void client_done(void *context, void *call, uint32_t part, const struct router_outcome *outcome);
+/* Its router died with its request. */
+void client_abandon(struct sim *sim, struct sim_client *client);
+bool client_all_read(const struct sim *sim);
+
+/* map.c */
+void map_make(struct sim *sim);
+void map_send(struct sim *sim);
+
+/* faults.c */
+void faults_happen(struct sim *sim);
+void faults_restore(struct sim *sim, struct sim_host *host);
+void faults_heal(struct sim *sim);
+
+/* Checkers. */
+void check_state(struct sim *sim, struct sim_host *host);
+void check_request_sent(struct sim *sim, struct sim_router *router,
+                        const struct router_message *message);
+void check_reply_sent(struct sim *sim, const struct sim_head *head,
+                      const struct wire_envelope *envelope);
+void check_expiry(struct sim *sim, const struct sim_client *client,
+                  const struct router_outcome *outcome);
+void check_keys(struct sim *sim);
+void check_histories(struct sim *sim);
+void check_owners(struct sim *sim);
+void check_vote(struct sim *sim, const struct sim_host *host, const struct wire_envelope *envelope);
+void check_refused(struct sim *sim, const struct sim_host *host);
+void check_outcome_in_time(struct sim *sim, const struct sim_client *client);
+/* Whether all replicas are at one slot with one state, and everything was read. */
+bool check_at_rest(struct sim *sim);
+void check_live_report(struct sim *sim);
+
+#endif /* TORC_TESTS_SIM_SIM_H */

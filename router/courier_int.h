@@ -31,8 +31,9 @@ struct router_parcel {
 
 struct router_request {
     enum router_request_state state;
-    bool keyed;   /* Of an owner and a key; else for a group. */
-    bool writes;  /* Any of its operations may change something. */
+    bool keyed;       /* Of an owner and a key; else for a group. */
+    bool writes;      /* Any of its operations may change something. */
+    size_t value_ops; /* How many of its operations answer with a value. */
     bool stamped; /* Its last time is set: it was sent at least once, and never changes again. */
     /* Some copy was given up without having been refused: it may be executed. Invariant: only set
      * when stamped. While SENT, one more copy is out beside. */
@@ -146,6 +147,15 @@ void router_request_unlist(struct router_courier *courier, struct router_request
  * number of results is right). */
 void router_request_finish(struct router_courier *courier, struct router_request *request,
                            const struct router_outcome *outcome, const struct wire_answer *answer);
+/* How many of its results hold what was asked for: all, or, when it only reads, those before the
+ * first value that the answer had no more room for. */
+size_t router_request_fitting(const struct router_request *request,
+                              const struct wire_answer *answer);
+/* Ends the first `count` of its parcels; the others go out again as another request in its place.
+ * Only for one that changes nothing: what is read later is as good. */
+void router_request_shorten(struct router_courier *courier, struct router_request *request,
+                            const struct router_outcome *outcome, const struct wire_answer *answer,
+                            size_t count);
 /* Its deadline has passed, or it came too late. */
 void router_request_fail(struct router_courier *courier, struct router_request *request);
 void router_request_destroy(struct router_courier *courier, struct router_request *request);

@@ -249,7 +249,11 @@ static void done(struct router_courier *courier, struct router_group *group,
     };
     courier->counters.answered++;
     group->busy_rounds = 0;
-    router_request_finish(courier, request, &outcome, answer);
+    size_t fitting = router_request_fitting(request, answer);
+    if (fitting > 0 && fitting < request->parcel_count)
+        router_request_shorten(courier, request, &outcome, answer, fitting);
+    else
+        router_request_finish(courier, request, &outcome, answer);
 }
 
 static void answer_heard(struct router_courier *courier, struct router_group *group,

@@ -119,7 +119,8 @@ static bool read_limits(struct router_map *map, const Torc__Wire__Limits *limits
         .value_size_max = limits->value_size_max,
         .request_size_max = limits->request_size_max,
     };
-    return limits->key_size_max > 0 && limits->key_size_max <= UINT16_MAX;
+    return limits->key_size_max > 0 && limits->key_size_max <= UINT16_MAX &&
+           limits->value_size_max > 0 && limits->request_size_max > limits->value_size_max;
 }
 
 enum torc_status router_map_read(const struct base_allocator *allocator,

@@ -93,6 +93,13 @@ static void remove_by_order(struct router_courier *courier, struct router_reques
     request->order_next = NULL;
 }
 
+static void insert_by_number(struct router_courier *courier, struct router_request *request)
+{
+    struct router_request **bucket = number_bucket(courier, request->number);
+    request->number_next = *bucket;
+    *bucket = request;
+}
+
 static void remove_by_number(struct router_courier *courier, struct router_request *request)
 {
     struct router_request **at = number_bucket(courier, request->number);
@@ -121,9 +128,7 @@ static struct router_request *request_new(struct router_courier *courier)
     request->number = ++courier->number_last;
     request->created_us = courier->now_us;
     request->deadline_us = courier->now_us + (uint64_t)courier->config.request_timeout_ms * 1000;
-    struct router_request **bucket = number_bucket(courier, request->number);
-    request->number_next = *bucket;
-    *bucket = request;
+    insert_by_number(courier, request);
     request->older = courier->youngest;
     if (courier->youngest != NULL)
         courier->youngest->younger = request;
@@ -159,6 +164,11 @@ static void request_recycle(struct router_courier *courier, struct router_reques
     courier->spare_count++;
 }
 
+static bool answers_value(const struct wire_op *op)
+{
+    return op->type == WIRE_OP_GET || (op->flags & WIRE_OP_RETURN_OLD) != 0;
+}
+
 static void add_parcel(struct router_courier *courier, struct router_request *request,
                        const struct wire_op *op, struct router_parcel parcel)
 {
@@ -174,6 +184,23 @@ static void add_parcel(struct router_courier *courier, struct router_request *re
     courier->parcel_count++;
     wire_request_end(request->bytes.data, request->bytes.size, (uint16_t)request->parcel_count);
     request->writes |= wire_op_writes(op->type);
+    request->value_ops += answers_value(op);
+}
+
+/* Values that surely find room in one answer. */
+static size_t values_max(const struct router_courier *courier)
+{
+    return courier->map == NULL
+               ? 1
+               : courier->map->limits.request_size_max / courier->map->limits.value_size_max;
+}
+
+/* What has no room in an answer can be read again, but not written again. */
+static bool values_fit(const struct router_courier *courier, const struct router_request *request,
+                       const struct wire_op *op)
+{
+    return (!request->writes && !wire_op_writes(op->type)) ||
+           request->value_ops + answers_value(op) <= values_max(courier);
 }
 
 static bool may_join(const struct router_courier *courier, const struct router_request *request,
@@ -182,6 +209,7 @@ static bool may_join(const struct router_courier *courier, const struct router_r
     uint64_t age_us = courier->now_us - request->created_us;
     return !request->stamped && request->parcel_count < REQUEST_PARCELS_MAX &&
            request->bytes.size + wire_op_size(op) <= REQUEST_BYTES_MAX &&
+           values_fit(courier, request, op) &&
            age_us <= (uint64_t)courier->config.request_timeout_ms * 1000 / JOIN_SHARE;
 }
 
@@ -310,13 +338,14 @@ static void request_forget(struct router_courier *courier, struct router_request
     courier->counters.requests++;
 }
 
-void router_request_finish(struct router_courier *courier, struct router_request *request,
-                           const struct router_outcome *outcome, const struct wire_answer *answer)
+/* Tells the first `count` parcels of their outcomes. */
+static void parcels_tell(struct router_courier *courier, struct router_request *request,
+                         const struct router_outcome *outcome, const struct wire_answer *answer,
+                         size_t count)
 {
-    request_forget(courier, request);
     struct router_outcome each = *outcome;
     size_t cursor = 0;
-    for (size_t i = 0; i < request->parcel_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct wire_result result;
         if (answer != NULL) {
             bool more = wire_result_next(answer, &cursor, &result);
@@ -326,8 +355,71 @@ void router_request_finish(struct router_courier *courier, struct router_request
         courier->sink.done(courier->sink.context, request->parcels[i].call,
                            request->parcels[i].part, &each);
     }
+}
+
+void router_request_finish(struct router_courier *courier, struct router_request *request,
+                           const struct router_outcome *outcome, const struct wire_answer *answer)
+{
+    request_forget(courier, request);
+    parcels_tell(courier, request, outcome, answer, request->parcel_count);
     request->parcel_count = 0;
     request_recycle(courier, request);
+}
+
+size_t router_request_fitting(const struct router_request *request,
+                              const struct wire_answer *answer)
+{
+    struct wire_result result;
+    size_t cursor = 0, count = 0;
+    while (!request->writes && wire_result_next(answer, &cursor, &result)) {
+        if (result.kind == WIRE_RESULT_ERROR && result.error == WIRE_ERROR_TOO_LARGE)
+            return count;
+        count++;
+    }
+    return request->parcel_count;
+}
+
+/* Takes the first `count` operations and parcels out of it. */
+static void cut(struct router_courier *courier, struct router_request *request, size_t count)
+{
+    uint8_t *ops = request->bytes.data + WIRE_REQUEST_HEADER_SIZE;
+    size_t size = request->bytes.size - WIRE_REQUEST_HEADER_SIZE;
+    struct wire_request encoded = {.op_count = (uint16_t)request->parcel_count,
+                                   .ops = base_bytes_of(ops, size)};
+    struct wire_op op;
+    size_t ops_size = 0; /* Of those taken out: where the walk has come to. */
+    for (size_t i = 0; i < count; i++) {
+        bool more = wire_op_next(&encoded, &ops_size, &op);
+        TORC_ASSERT(more);
+        request->value_ops -= answers_value(&op);
+    }
+    memmove(ops, ops + ops_size, size - ops_size);
+    request->bytes.size -= ops_size;
+    courier->bytes_size -= ops_size;
+    request->parcel_count -= count;
+    courier->parcel_count -= count;
+    memmove(request->parcels, request->parcels + count,
+            request->parcel_count * sizeof(*request->parcels));
+}
+
+void router_request_shorten(struct router_courier *courier, struct router_request *request,
+                            const struct router_outcome *outcome, const struct wire_answer *answer,
+                            size_t count)
+{
+    TORC_ASSERT(!request->writes && request->stamped); /* So nothing joins it meanwhile. */
+    TORC_ASSERT(count > 0 && count < request->parcel_count);
+    parcels_tell(courier, request, outcome, answer, count);
+    router_request_unlist(courier, request);
+    remove_by_number(courier, request);
+    cut(courier, request, count);
+    request->number = ++courier->number_last;
+    wire_request_begin(request->bytes.data, request->bytes.size, courier->config.client,
+                       request->number, 0 /* last time, at the first sending */, 0 /* flags */);
+    wire_request_end(request->bytes.data, request->bytes.size, (uint16_t)request->parcel_count);
+    insert_by_number(courier, request);
+    request->stamped = false;
+    request->in_doubt = false;
+    router_request_route(courier, request);
 }
 
 static const char *fail_reason(const struct router_request *request)

@@ -153,6 +153,7 @@ static void answer_map(struct world *world, uint32_t node)
     ring.epochs = &epoch;
     limits.key_size_max = 100;
     limits.value_size_max = 100;
+    limits.request_size_max = 200;
     map.version = 1;
     map.cluster = (ProtobufCBinaryData){16, cluster};
     map.n_nodes = NODES;

@@ -50,6 +50,7 @@ static void sample_init(struct sample *sample)
     }
     sample->limits.key_size_max = 4096;
     sample->limits.value_size_max = 1 << 20;
+    sample->limits.request_size_max = 2 << 20;
     sample->ring.n_owners = sample->ring.n_epochs = 4;
     sample->ring.owners = sample->owners;
     sample->ring.epochs = sample->epochs;
@@ -167,4 +168,6 @@ Test(router_map, refuses_what_does_not_hold_together)
     REFUSES(TORC_MALFORMED, sample.epochs[2] = 0);
     REFUSES(TORC_MALFORMED, sample.limits.key_size_max = 0);
     REFUSES(TORC_MALFORMED, sample.limits.key_size_max = 65536);
+    REFUSES(TORC_MALFORMED, sample.limits.value_size_max = 0);
+    REFUSES(TORC_MALFORMED, sample.limits.request_size_max = 1 << 20);
 }

@@ -6,6 +6,7 @@
 #include "admin/dev.h"
 #include "admin/init.h"
 #include "admin/inspect.h"
+#include "admin/options.h"
 #include "admin/report.h"
 #include "admin/status.h"
 
@@ -33,12 +34,20 @@ static const struct command commands[] = {
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]), ARGUMENTS_MAX = 64 };
 
-static void help_print(FILE *out)
+/* The commands, or those of two words that begin with `first`; false: there is none. */
+static bool help_print(const char *first, FILE *out)
 {
-    fprintf(out, "Usage: torc-admin COMMAND [OPTIONS]\n\nCommands (each has --help, with "
-                 "examples):\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(out, "  %-12s %s\n", commands[i].words, commands[i].summary);
+    size_t size = strlen(first), count = 0;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const char *words = commands[i].words;
+        if (size > 0 && (strncmp(words, first, size) != 0 || words[size] != ' '))
+            continue;
+        if (count++ == 0)
+            fprintf(out, "Usage: torc-admin COMMAND [OPTIONS]\n\nCommands (each has --help, with "
+                         "examples):\n");
+        fprintf(out, "  %-12s %s\n", words, commands[i].summary);
+    }
+    return count > 0;
 }
 
 /* How many of the arguments name this command; 0: they do not. */
@@ -62,9 +71,11 @@ static int command_run(int argc, char **argv)
             return commands[i].run(argc - words + 1, argv + words - 1);
     }
     if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "help") == 0) {
-        help_print(argc == 0 ? stderr : stdout);
+        help_print("", argc == 0 ? stderr : stdout);
         return argc == 0 ? 2 : 0;
     }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0 && help_print(argv[0], stdout))
+        return 0;
     bool two = argc >= 2 && argv[1][0] != '-';
     return admin_refuse("there is no command '%s%s%s'; --help lists them", argv[0], two ? " " : "",
                         two ? argv[1] : "");
@@ -75,7 +86,18 @@ static int dev_admin_main(int argc, char **argv)
 {
     static char *arguments[ARGUMENTS_MAX];
     static char dir_option[] = "--dir", dir_default[] = ".torc";
+    static const struct admin_usage usage = {
+        "torc-admin dev admin [--dir DIR] -- COMMAND",
+        "Runs COMMAND (status, key NAME or ring show, with their options) against a dev cluster.\n",
+        "  torc-admin dev admin -- key bash\n"
+        "  torc-admin dev admin --dir ../cluster -- ring show --json\n",
+        0, 0};
     char *dir = dir_default;
+    const struct admin_option options[] = {
+        {dir_option, ADMIN_OPTION_TEXT, "DIR", "the cluster's directory (.torc)", &dir, 0, 0}};
+    size_t none;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return admin_options_read(&usage, options, 1, argc, argv, &none);
     int i = 1;
     if (i < argc && strncmp(argv[i], "--dir=", 6) == 0) {
         dir = argv[i++] + 6;

@@ -395,8 +395,11 @@ int admin_supervisor_ask(const struct admin_dev *dev, const char *request, unsig
     struct timeval bound = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &bound, sizeof(bound));
     ssize_t size = send(fd, request, strlen(request), MSG_NOSIGNAL);
-    if (size > 0)
-        size = recv(fd, ret_reason, ADMIN_CONTROL_TEXT_SIZE - 1, 0);
+    if (size > 0) {
+        do { /* With a time limit it is not taken up again by itself after a signal. */
+            size = recv(fd, ret_reason, ADMIN_CONTROL_TEXT_SIZE - 1, 0);
+        } while (size < 0 && errno == EINTR);
+    }
     int error = errno;
     close(fd);
     if (size > 0)

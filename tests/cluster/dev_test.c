@@ -253,12 +253,37 @@ static void loaded_data_is_checked(struct cluster *cluster)
     cluster_up(cluster);
 }
 
+/* Every command says how it is used, with an example. */
+static void every_command_explains_itself(void)
+{
+    static const char *const commands[][4] = {
+        {"dev", "up", "--help"},     {"dev", "ps", "--help"},
+        {"dev", "status", "--help"}, {"dev", "restart", "--help"},
+        {"dev", "down", "--help"},   {"dev", "admin", "--help"},
+        {"format", "--help"},        {"init", "--help"},
+        {"status", "--help"},        {"key", "--help"},
+        {"ring", "show", "--help"},
+    };
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        const char *const *words = commands[i];
+        if (cluster_admin(output, sizeof(output), words) != 0 ||
+            strcasestr(output, "usage: ") == NULL || strcasestr(output, "example") == NULL)
+            cluster_fail("%s %s does not explain itself:\n%s", words[0], words[1], output);
+    }
+    const char *groups[][3] = {{"--help"}, {"dev", "--help"}, {"ring", "--help"}};
+    for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+        CLUSTER_CHECK(cluster_admin(output, sizeof(output), groups[i]) == 0);
+        CLUSTER_CHECK(strstr(output, "ring show") != NULL || strstr(output, "dev up") != NULL);
+    }
+}
+
 int main(void)
 {
     static struct cluster cluster, other;
     struct cluster_options options = {.nodes = 3, .shards = 3}, small = {.nodes = 1, .shards = 2};
     cluster_start(&cluster, &options);
     cluster_start(&other, &small); /* Side by side. */
+    every_command_explains_itself();
     ps_has_every_field(&cluster);
     ps_has_every_field(&other);
     inspection_answers(&cluster);

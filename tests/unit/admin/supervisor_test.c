@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +195,25 @@ TEST_BODY(supervisor, escalates_and_says_so, set_up, tear_down, .timeout = 60)
     cr_assert(!alive(2));
     cr_assert(file_says("supervisor.log", "r1 (pid "));
     cr_assert(file_says("supervisor.log", "did not end within 10 s of SIGTERM: killing it"));
+}
+
+static void signal_note(int number)
+{
+    (void)number;
+}
+
+/* A signal to the one who asks (a second Ctrl-C, the end of a child) does not lose the answer. */
+TEST_BODY(supervisor, answer_survives_signals, set_up, tear_down)
+{
+    struct sigaction note = {.sa_handler = signal_note};
+    struct itimerval every = {{0, 2000}, {0, 2000}}, never = {{0, 0}, {0, 0}};
+    pid_t pid = start();
+    cr_assert_eq(sigaction(SIGALRM, &note, NULL), 0);
+    cr_assert_eq(setitimer(ITIMER_REAL, &every, NULL), 0);
+    expect_ask("down", "ok");
+    cr_assert_eq(setitimer(ITIMER_REAL, &never, NULL), 0);
+    cr_assert_eq(waitpid(pid, NULL, 0), pid);
+    cr_assert(!alive(0) && !alive(2));
 }
 
 /* In the foreground everything ends with whoever started it, however that ended. */

@@ -143,7 +143,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT "
      "unix-time-milliseconds | KEEPTTL]",
      "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
-     "Times end in the year 2527."},
+     "An expiry given twice is refused. Times end in the year 2527."},
     {ROUTER_STRLEN, "strlen", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "string",
      "2.2.0", "O(1)", "key", "Returns the length of a string value.", NULL},
     {ROUTER_TTL, "ttl", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "generic", "1.0.0",
@@ -550,7 +550,8 @@ void router_command_document(struct router_buffer *out)
         "  their replies come in the order of the commands all the same. SCAN, DBSIZE and "
         "FLUSHALL\n"
         "  wait for what was sent before them, and what is sent after them waits for them.\n"
-        "* `-UNKNOWN outcome unknown: ...`: the deadline (`request_timeout`) passed and it is not "
+        "* `-UNKNOWN outcome unknown: ...`: the deadline (`request_timeout_ms`) passed and it is "
+        "not "
         "known\n"
         "  whether the write was done; it may also be done a little later, or never. Read, then\n"
         "  decide. `-TIMEOUT nothing was done: ...`: the deadline passed, and nothing was or will "

@@ -6,7 +6,7 @@
 #include "router/driver/config.h"
 #include "router/driver/host.h"
 
-static const char usage[] = "torc-router --config FILE [--set NAME=VALUE]... [--check-config]";
+static const char usage[] = "torc-router --config FILE";
 
 int main(int argc, char **argv)
 {

@@ -13,20 +13,20 @@ void check_outcome_in_time(struct sim *sim, const struct sim_client *client)
 
 static bool group_at_rest(struct sim *sim, uint32_t group)
 {
-    if (host_leader(sim, group) == NULL)
+    const struct sim_host *leads = host_leader(sim, group);
+    struct consensus_info leader;
+    /* Others may hold entries beyond, of leaders that are no more. */
+    if (leads == NULL || !shard_node_replica_info(leads->node, group, &leader) ||
+        leader.last != leader.chosen)
         return false;
-    uint64_t slot = 0;
     const struct shard_map_group *members = &sim->map.groups[group];
     for (uint32_t i = 0; i < members->replica_count; i++) {
         const struct sim_host *host = &sim->hosts[members->replicas[i].node - 1];
         struct consensus_info info;
         if (host->node == NULL || !shard_node_replica_info(host->node, group, &info))
             return false;
-        if (info.behind_compaction) /* It has to be replaced: no business of consensus. */
-            continue;
-        if (host->applied[group] != info.last || (slot != 0 && slot != info.last))
+        if (host->applied[group] != leader.last)
             return false;
-        slot = info.last;
     }
     return true;
 }

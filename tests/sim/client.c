@@ -190,17 +190,28 @@ static void ask(struct sim *sim, struct sim_client *client)
     sim_router_flush(sim, router);
 }
 
-/* After healing every key is read once; its client comes back until it was. */
-static bool choose_last_read(struct sim *sim, struct sim_client *client)
+/* After healing every key is written and read once more, each until it is answered. */
+static bool choose_last(struct sim *sim, struct sim_client *client)
 {
     while (sim->keys_read < sim->key_count && sim->keys[sim->keys_read].last.read)
         sim->keys_read++;
     if (client->index != 0 || sim->keys_read == sim->key_count)
         return false;
     client->key = sim->keys_read;
-    client->op =
-        (struct wire_op){.type = WIRE_OP_GET, .key = base_bytes_text(sim->keys[client->key].name)};
-    client->last_read = true;
+    struct sim_key *key = &sim->keys[client->key];
+    client->op = (struct wire_op){.key = base_bytes_text(key->name)};
+    client->last = true;
+    if (key->last.written || key->kind == SIM_KEY_EXPIRING) {
+        client->op.type = WIRE_OP_GET;
+    } else if (key->kind == SIM_KEY_COUNTER) {
+        client->op.type = WIRE_OP_ADD;
+        client->op.a = 1;
+    } else if (key->kind == SIM_KEY_LIST) {
+        choose_word(sim, client, key);
+    } else {
+        client->op.type = WIRE_OP_PUT;
+        set_value(sim, client, "v", ++sim->value_number, 0);
+    }
     return true;
 }
 
@@ -227,7 +238,7 @@ void client_act(struct sim *sim, struct sim_client *client)
         ask(sim, client);
     } else if (others_busy(sim)) { /* What was asked before ends first. */
         again(sim, client);
-    } else if (choose_last_read(sim, client)) {
+    } else if (choose_last(sim, client)) {
         ask(sim, client);
     }
 }
@@ -257,7 +268,7 @@ void client_abandon(struct sim *sim, struct sim_client *client)
 {
     remember(sim, client, ROUTER_UNKNOWN, false);
     sim->coverage->unknown++;
-    client->busy = client->last_read = false;
+    client->busy = client->last = false;
     again(sim, client);
 }
 
@@ -299,8 +310,10 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
     remember(sim, client, outcome->type, error);
     if (answered)
         check_expiry(sim, client, outcome);
-    if (answered && client->last_read)
+    if (answered && client->last && client->op.type == WIRE_OP_GET)
         keep_last(sim, &sim->keys[client->key], outcome->result);
-    client->busy = client->last_read = false;
+    else if (answered && client->last)
+        sim->keys[client->key].last.written = true;
+    client->busy = client->last = false;
     again(sim, client);
 }

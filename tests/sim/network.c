@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "tests/sim/sim.h"
 
-enum { NETWORK_STRAGGLER_FACTOR = 50 };
+enum { NETWORK_STRAGGLER_FACTOR = 50, NETWORK_LATE_US_MAX = 8000000 };
 
 /* A life of a place: an answer to one that is gone finds nobody. */
 uint64_t sim_route(uint32_t place, uint32_t life)
@@ -23,7 +23,10 @@ static uint64_t delay_us(struct sim *sim)
     uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max);
     bool calm = sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
     if (!calm && sim_has(sim, SIM_FAULT_stragglers) && sim_chance(sim, options->stragglers))
-        delay = sim_draw(sim, delay, delay * NETWORK_STRAGGLER_FACTOR);
+        /* A few arrive when their sender has given up. */
+        delay =
+            sim_draw(sim, delay,
+                     sim_chance(sim, 50) ? NETWORK_LATE_US_MAX : delay * NETWORK_STRAGGLER_FACTOR);
     return delay;
 }
 

@@ -14,7 +14,7 @@ void sim_router_start(struct sim *sim, uint32_t index)
     router->wake_us = UINT64_MAX;
     router->request_count = 0;
     memset(router->windows, 0, sizeof(router->windows));
-    memset(router->credit, 0, sizeof(router->credit));
+    memset(router->credits, 0, sizeof(router->credits));
     struct router_courier_config config = {
         .cluster = sim->cluster,
         .client = {.high = index + 1, .low = router->life},
@@ -80,8 +80,10 @@ static void send_message(struct sim *sim, struct sim_router *router,
     sim->message =
         base_array_reserve(sim->allocator, sim->message, &sim->message_capacity, size, 1);
     wire_envelope_write(&envelope, sim->message);
-    if (message->type == WIRE_TYPE_REQUEST)
+    if (message->type == WIRE_TYPE_REQUEST) {
         check_request_sent(sim, router, message);
+        check_credit_used(sim, router, &envelope);
+    }
     uint32_t place = SIM_NODES_MAX + router->index;
     network_send(sim,
                  (struct sim_head){.from = place,
@@ -127,6 +129,7 @@ void sim_router_receive(struct sim *sim, struct sim_router *router, const struct
     }
     router_courier_turn(router->courier, sim->now_us);
     sim_trace(sim, "receive", head->to, head->from, envelope->type, 0);
+    check_credit_heard(sim, router, envelope);
     router_courier_receive(router->courier, envelope);
     sim_router_flush(sim, router);
 }

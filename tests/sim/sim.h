@@ -9,7 +9,8 @@
  *   router.c    a router: the courier's driver    check_owner.c    one owner per vnode
  *   client.c    what is asked for                 check_vote.c     an amnesiac is silent
  *   map.c       the cluster's first map           check_live.c     after healing all ends
- *   trace.c     the last events, for people       main.c           seeds, coverage, replay
+ *   trace.c     the last events, for people       check_credit.c   none is sent too much
+ *   mutants.bzl planted bugs                      main.c           seeds, coverage, replay
  *
  * The cores are the production ones, and messages are the bytes that production sends. Time is in
  * microseconds and true; each node has clocks of its own. A run: birth of the cluster without
@@ -141,8 +142,7 @@ bool sim_faults_parse(const char *text, uint32_t *ret_faults);
     X(expired_reads, true)                                                                         \
     X(states_compared, true)                                                                       \
     X(histories, true)                                                                             \
-    X(histories_undecided, false)                                                                  \
-    X(behind_compaction, false)
+    X(histories_undecided, false)
 
 struct sim_coverage {
 #define SIM_COVERAGE_FIELD(name, essential) uint64_t name;
@@ -262,6 +262,11 @@ struct sim_request { /* By a router's running number. */
     uint64_t answer; /* Hash of its first answer. */
 };
 
+struct sim_credit { /* What a life of a node takes of a router's requests for a group. */
+    uint32_t incarnation;
+    uint64_t most;
+};
+
 struct sim_router {
     uint32_t index, life;
     struct router_courier *courier;
@@ -270,7 +275,7 @@ struct sim_router {
     uint64_t wake_us;
     struct sim_request *requests; /* Of this life. */
     size_t request_count, requests_capacity;
-    uint64_t credit[SIM_GROUPS_MAX]; /* Highest that any answer gave this life. */
+    struct sim_credit credits[SIM_NODES_MAX][SIM_GROUPS_MAX];
 };
 
 enum sim_key_kind {
@@ -288,7 +293,7 @@ struct sim_key { /* What clients know of a key. */
     struct sim_word *words;             /* Lists. */
     size_t word_count, words_capacity;
     struct wire_result_kept { /* The last read, after healing. */
-        bool read, present;
+        bool written, read, present;
         uint8_t *bytes;
         size_t size;
     } last;
@@ -308,7 +313,7 @@ struct sim_client {
     size_t history; /* Place in the key's history. */
     size_t word;
     uint64_t asked_us;
-    bool last_read; /* One of the reads after healing. */
+    bool last; /* One of the operations after healing. */
 };
 
 /* ---- The world
@@ -443,6 +448,10 @@ void check_request_sent(struct sim *sim, struct sim_router *router,
                         const struct router_message *message);
 void check_reply_sent(struct sim *sim, const struct sim_head *head,
                       const struct wire_envelope *envelope);
+void check_credit_heard(struct sim *sim, struct sim_router *router,
+                        const struct wire_envelope *envelope);
+void check_credit_used(struct sim *sim, struct sim_router *router,
+                       const struct wire_envelope *envelope);
 void check_expiry(struct sim *sim, const struct sim_client *client,
                   const struct router_outcome *outcome);
 void check_keys(struct sim *sim);

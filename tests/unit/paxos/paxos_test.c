@@ -1,7 +1,7 @@
 /*
- * One test per rule of the protocol (docs/protocol.md has the numbers), named after it. Each states
- * a property that must hold with the rule and must fail with the rule switched off, so every test
- * here is shown to be able to fail, every time it runs.
+ * One test per rule of the protocol (docs/protocol.md has the numbers), named after it. RULE states
+ * a property that must hold with the rule and must fail with the rule switched off, so such a test
+ * is shown to be able to fail every time it runs.
  */
 #include <criterion/criterion.h>
 

@@ -210,6 +210,24 @@ static void drain(struct sim *sim)
     host_turn_soon(sim, host);
 }
 
+/* The wall clock jumps; the others only run fast or slow. */
+static void jump(struct sim *sim)
+{
+    struct sim_host *host = any_host(sim);
+    uint64_t most_ms = sim->options.wall_error_ms_max;
+    host->wall_error_ms = (int64_t)sim_draw(sim, 0, 2 * most_ms) - (int64_t)most_ms;
+    sim->coverage->clock_jumps++;
+    sim_trace(sim, "clock jump", host->index, host->life, 0, 0);
+}
+
+static void fill_disk(struct sim *sim)
+{
+    struct sim_host *host = some_host(sim);
+    host->full_until_us = sim->now_us + sim_draw(sim, 10000, 2000000);
+    sim->coverage->full_disks++;
+    sim_trace(sim, "full", host->index, host->life, 0, 0);
+}
+
 static void kill_router(struct sim *sim)
 {
     sim->coverage->router_deaths++;
@@ -218,7 +236,7 @@ static void kill_router(struct sim *sim)
 
 static void one_fault(struct sim *sim)
 {
-    switch (sim_draw(sim, 0, 11)) {
+    switch (sim_draw(sim, 0, 13)) {
     case 0:
     case 1:
     case 2:
@@ -250,6 +268,14 @@ static void one_fault(struct sim *sim)
     case 10:
         if (sim_has(sim, SIM_FAULT_routers))
             kill_router(sim);
+        break;
+    case 11:
+        if (sim_has(sim, SIM_FAULT_clocks))
+            jump(sim);
+        break;
+    case 12:
+        if (sim_has(sim, SIM_FAULT_full))
+            fill_disk(sim);
         break;
     default:
         network_heal(sim);

@@ -180,6 +180,7 @@ static void set_faults(struct sim *sim, struct sim_host *host)
     host->refusing = faulty && sim_has(sim, SIM_FAULT_busy) &&
                      sim_chance(sim, host->refusing ? 700 : sim->options.busy);
     faults.write_busy_ppm = host->refusing ? HOST_PPM : 0;
+    faults.write_full = faulty && sim->now_us < host->full_until_us;
     faults.flush_waits = faulty && sim_has(sim, SIM_FAULT_flush);
     store_sim_kv_faults_set(host->kv, faults);
     if (!faults.flush_waits || sim_chance(sim, 20))

@@ -41,6 +41,11 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
     memcpy(packet->bytes, bytes.data, bytes.size);
     bool calm = sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
     packet->copies = 1;
+    if (!calm && bytes.size > 0 && sim_has(sim, SIM_FAULT_damage) && sim_chance(sim, 5)) {
+        packet->head.damaged = true;
+        packet->bytes[sim_draw(sim, 0, bytes.size - 1)] ^= (uint8_t)(1u << sim_draw(sim, 0, 7));
+        sim->coverage->messages_damaged++;
+    }
     if (!calm && sim_has(sim, SIM_FAULT_loss) && sim_chance(sim, sim->options.loss))
         packet->copies = 0;
     else if (!calm && sim_has(sim, SIM_FAULT_duplicates) &&
@@ -70,8 +75,12 @@ void network_deliver(struct sim *sim, const struct sim_packet *packet)
     struct wire_envelope envelope;
     enum torc_status status =
         wire_envelope_read(base_bytes_of(packet->bytes, packet->size), &envelope);
-    if (status != TORC_OK)
-        sim_fail(sim, "codec", "place %u sent a message that does not decode", packet->head.from);
+    if ((status != TORC_OK) != packet->head.damaged)
+        sim_fail(sim, "codec", "place %u sent a message that is %s and reads as: %s",
+                 packet->head.from, packet->head.damaged ? "damaged" : "whole",
+                 torc_status_text(status));
+    if (packet->head.damaged)
+        return;
     if (packet->head.to < SIM_NODES_MAX) {
         struct sim_host *host = &sim->hosts[packet->head.to];
         bool alive = host->node != NULL;

@@ -50,6 +50,7 @@ enum {
 #define SIM_FAULT_LIST(X)                                                                          \
     X(loss)       /* Messages are lost. */                                                         \
     X(duplicates) /* ... arrive twice. */                                                          \
+    X(damage)     /* ... arrive with a bit changed. */                                             \
     X(stragglers) /* ... overtake each other by far. */                                            \
     X(partitions) /* Links are cut: full, one-way, single ones. */                                 \
     X(crashes)    /* Processes die, the page cache lives. */                                       \
@@ -57,8 +58,9 @@ enum {
     X(recovery)   /* ... and again while they recover. */                                          \
     X(pauses)     /* Processes stand still and go on. */                                           \
     X(busy)       /* The state's store refuses writes for a moment. */                             \
+    X(full)       /* ... for longer: its disk has no room. */                                      \
     X(flush)      /* Its flushes take their time. */                                               \
-    X(clocks)     /* Wall clocks are wrong, and run fast or slow. */                               \
+    X(clocks)     /* Wall clocks are wrong and jump, all run fast or slow. */                      \
     X(wipes)      /* A node comes back empty, or from an old copy of its disk. */                  \
     X(drains)     /* Leadership is handed over as before a planned stop. */                        \
     X(routers)    /* Routers die. */
@@ -108,6 +110,7 @@ bool sim_faults_parse(const char *text, uint32_t *ret_faults);
     X(messages, true)                                                                              \
     X(messages_lost, true)                                                                         \
     X(messages_duplicated, true)                                                                   \
+    X(messages_damaged, true)                                                                      \
     X(messages_refused, true)                                                                      \
     X(partitions, true)                                                                            \
     X(process_crashes, true)                                                                       \
@@ -118,6 +121,8 @@ bool sim_faults_parse(const char *text, uint32_t *ret_faults);
     X(sectors_torn, true)                                                                          \
     X(state_batches_lost, true)                                                                    \
     X(pauses, true)                                                                                \
+    X(clock_jumps, true)                                                                           \
+    X(full_disks, true)                                                                            \
     X(drains, true)                                                                                \
     X(stalls, true)                                                                                \
     X(router_deaths, true)                                                                         \
@@ -172,6 +177,7 @@ struct sim_head {
     uint64_t route;    /* Back to the life that sent it. */
     uint64_t to_route; /* Only this life gets it; 0: any. */
     bool on_dealer;    /* It comes along the way on which the receiver asked. */
+    bool damaged;
 };
 
 struct sim_packet {
@@ -249,6 +255,7 @@ struct sim_host {
     uint64_t seen_batch[SIM_NODES_MAX]; /* Of its peers, heard in this life. */
     uint64_t applied[SIM_GROUPS_MAX];   /* Last looked at. */
     bool refusing;                      /* Its store refuses writes in this turn. */
+    uint64_t full_until_us;             /* ... and has no room. */
 };
 
 /* ---- Routers and clients

@@ -52,16 +52,27 @@ static bool any_ended(const struct admin_dev *dev)
     return false;
 }
 
+struct start {
+    const struct admin_dev *dev;
+    const volatile sig_atomic_t *stop;
+};
+
+/* Whether there is nothing to wait for any more; a process that has ended is said. */
+static bool start_is_vain(void *context)
+{
+    const struct start *start = context;
+    return *start->stop != 0 || any_ended(start->dev);
+}
+
 int admin_dev_initialise(struct admin_dev *dev, uint64_t deadline_ms,
                          const volatile sig_atomic_t *stop)
 {
     static struct admin_map_spec spec;
     char reason[512];
+    struct start start = {dev, stop};
     spec_make(dev, &spec);
-    if (admin_init_send(&spec, deadline_ms, stop, reason, sizeof(reason)) != 0) {
-        any_ended(dev);
+    if (admin_init_send(&spec, deadline_ms, start_is_vain, &start, reason, sizeof(reason)) != 0)
         return admin_fail("the first map was not accepted: %s", reason);
-    }
     dev->phase = ADMIN_DEV_READY;
     return admin_dev_store(dev);
 }

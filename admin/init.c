@@ -50,7 +50,8 @@ static bool node_send(struct admin_caller *caller, const struct admin_map_node *
 }
 
 int admin_init_send(const struct admin_map_spec *spec, uint64_t deadline_ms,
-                    const volatile sig_atomic_t *stop, char *ret_reason, size_t reason_size)
+                    bool (*stop)(void *context), void *context, char *ret_reason,
+                    size_t reason_size)
 {
     Torc__Wire__Map *map;
     const char *flaw = admin_map_make(spec, &map);
@@ -64,7 +65,7 @@ int admin_init_send(const struct admin_map_spec *spec, uint64_t deadline_ms,
         accepted = false;
         while (!accepted && !final) {
             accepted = node_send(caller, &spec->nodes[i], map, &final, ret_reason, reason_size);
-            if (!accepted && (admin_now_ms() >= deadline_ms || (stop != NULL && *stop != 0)))
+            if (!accepted && (admin_now_ms() >= deadline_ms || (stop != NULL && stop(context))))
                 final = true;
             if (!accepted && !final)
                 admin_sleep_ms(PAUSE_MS);
@@ -145,7 +146,8 @@ int admin_init_main(int argc, char **argv)
     spec.replica_count = replicas != 0 ? (uint32_t)replicas : spec.node_count >= 3 ? 3 : 1;
     spec.vnode_count = (uint32_t)vnodes;
     char reason[512];
-    code = admin_init_send(&spec, admin_now_ms() + timeout_s * 1000, NULL, reason, sizeof(reason));
+    code = admin_init_send(&spec, admin_now_ms() + timeout_s * 1000, NULL, NULL, reason,
+                           sizeof(reason));
     if (code != 0)
         return admin_fail("init: %s", reason);
     printf("%u nodes have the first map: %u shards of %u replicas, %u vnodes\n", spec.node_count,

@@ -4,17 +4,19 @@
 #ifndef TORC_ADMIN_INIT_H
 #define TORC_ADMIN_INIT_H
 
-#include <signal.h>
+#include <stdbool.h>
 
 #include "admin/map.h"
 
 /*
  * Sends the map of `spec` to each of its nodes until all have accepted it or `deadline_ms`
  * (admin_now_ms) has passed. A node that has the same map already accepts it. 0, or 1 with what the
- * first node that did not said. Ends early when *stop becomes non-zero; `stop` may be NULL.
+ * first node that did not said. Ends early when `stop`, asked after each try that came to nothing,
+ * says so; it may be NULL.
  */
 int admin_init_send(const struct admin_map_spec *spec, uint64_t deadline_ms,
-                    const volatile sig_atomic_t *stop, char *ret_reason, size_t reason_size);
+                    bool (*stop)(void *context), void *context, char *ret_reason,
+                    size_t reason_size);
 
 /* The commands. */
 int admin_init_main(int argc, char **argv);

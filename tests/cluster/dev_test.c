@@ -10,7 +10,7 @@
 #include "tests/cluster/lib/client.h"
 #include "tests/cluster/lib/cluster.h"
 
-enum { OUTPUT_SIZE = 65536, WAIT_MS = 30000, CLIENT_MS = 5000 };
+enum { OUTPUT_SIZE = 65536, WAIT_MS = 30000, CLIENT_MS = 5000, FAILED_START_MS_MAX = 25000 };
 
 static char output[OUTPUT_SIZE];
 
@@ -230,6 +230,20 @@ static void settings_are_checked(struct cluster *cluster)
     EXPECT_UP(cluster->dir, 0, "torc runs", "--no-load", "--set", "election_timeout_ms=500ms");
 }
 
+/* A first start in which a process ends says which and why, and waits for nothing more. */
+static void failed_first_start_is_short(struct cluster *cluster)
+{
+    char fresh[SCRATCH_PATH_SIZE], port[16];
+    path_join(fresh, cluster->scratch, "fresh");
+    snprintf(port, sizeof(port), "%u", cluster->port);
+    cluster_down(cluster);
+    uint64_t began_ms = cluster_now_ms();
+    EXPECT_UP(fresh, 1, "expected node 5, found node 1", "--no-load", "--port", port, "--set",
+              "node=5");
+    CLUSTER_CHECK(cluster_now_ms() - began_ms < FAILED_START_MS_MAX);
+    cluster_up(cluster);
+}
+
 /* What was loaded is checked at later starts; a key that differs or is gone is named, and nothing
  * is loaded again. */
 static void loaded_data_is_checked(struct cluster *cluster)
@@ -294,6 +308,7 @@ int main(void)
     foreign_directory_is_refused(&cluster);
     orphans_are_ended(&cluster);
     settings_are_checked(&cluster);
+    failed_first_start_is_short(&cluster);
     loaded_data_is_checked(&cluster);
     cluster_stop(&other);
     cluster_stop(&cluster);

@@ -21,10 +21,10 @@ static struct sim *running; /* For the report of an assertion. */
 /* An assertion ends the process: what was going on is said as for any other failure. */
 static void on_abort(int number)
 {
-    (void)number;
-    signal(SIGABRT, SIG_DFL);
+    signal(number, SIG_DFL);
     if (running != NULL)
-        sim_fail(running, "assertion", "see above");
+        sim_fail(running, "assertion", "%s", number == SIGABRT ? "see above" : "a wild pointer");
+    raise(number);
 }
 
 static void usage(void)
@@ -186,6 +186,7 @@ int main(int argc, char **argv)
     struct arguments arguments = parse(argc, argv);
     struct sim_coverage coverage = {0};
     signal(SIGABRT, on_abort);
+    signal(SIGSEGV, on_abort);
     if (arguments.replay != NULL) {
         run_file(&arguments, &coverage);
         return 0;

@@ -72,9 +72,11 @@ static void send_init(struct sim *sim, uint32_t to, const Torc__Wire__Init *init
     base_free(sim->allocator, packed, size);
 }
 
-/* To the nodes that have none yet, until all have it. */
+/* To the nodes that have none yet, until all have it: nothing fails before. */
 void map_send(struct sim *sim)
 {
+    if (sim->born)
+        return;
     struct base_bytes encoded;
     shard_codec_map_encode(&sim->map, sim->allocator, &encoded);
     Torc__Wire__Map *message = torc__wire__map__unpack(NULL, encoded.size, encoded.data);

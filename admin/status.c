@@ -183,7 +183,7 @@ static void replica_print(const Torc__Wire__StatusReply *reply,
 void admin_status_print(const struct admin_status *status, FILE *out)
 {
     fprintf(out, " node  %-24s %-14s %10s  %11s  %6s  %s\n", "address", "up", "log", "incarnation",
-            "map", "storage");
+            "epoch", "storage");
     for (size_t i = 0; i < status->count; i++)
         node_print(&status->nodes[i], out);
     fprintf(out, "\ngroup  node  %-9s  %-10s  %10s  %10s  %8s\n", "role", "ballot", "chosen",
@@ -232,14 +232,15 @@ static json_t *node_json(const struct admin_status_node *node)
     if (reply == NULL)
         return json_pack("{s:s, s:b, s:s}", "address", node->address, "answers", 0, "reason",
                          node->reason);
-    return json_pack("{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b}", "address",
+    return json_pack("{s:s, s:b, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b}", "address",
                      node->address, "answers", 1, "node", (json_int_t)reply->node, "storage",
                      admin_id_text(reply->storage.data, reply->storage.len, storage), "incarnation",
-                     (json_int_t)reply->incarnation, "map_version", (json_int_t)reply->map_version,
-                     "log_bytes", (json_int_t)reply->log_bytes, "log_batches",
-                     (json_int_t)reply->log_batches, "log_syncs", (json_int_t)reply->log_syncs,
-                     "uptime_ms", (json_int_t)reply->uptime_ms, "version", reply->version,
-                     "initialised", (int)reply->initialised);
+                     (json_int_t)reply->incarnation, "epoch", (json_int_t)reply->map_version,
+                     "map_version", (json_int_t)reply->map_version, "log_bytes",
+                     (json_int_t)reply->log_bytes, "log_batches", (json_int_t)reply->log_batches,
+                     "log_syncs", (json_int_t)reply->log_syncs, "uptime_ms",
+                     (json_int_t)reply->uptime_ms, "version", reply->version, "initialised",
+                     (int)reply->initialised);
 }
 
 static json_t *group_json(const struct admin_status *status, uint32_t group)

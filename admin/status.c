@@ -291,8 +291,9 @@ int admin_status_main(int argc, char **argv)
     static const struct admin_usage usage = {
         "torc-admin status [--nodes ADDRESSES | --dir DIR] [--json] [--watch]",
         "Shows nodes and groups: leaders, what is chosen and applied, how far a replica is behind\n"
-        "the leader, and what keeps one from voting or serving. Exit status 1 when some group has\n"
-        "no leader that serves.\n",
+        "the leader, and what keeps one from voting or serving. The epoch is the version of the\n"
+        "map, with the ring, that a node has. Exit status 1 when some group has no leader that\n"
+        "serves.\n",
         "  torc-admin status\n"
         "  torc-admin status --nodes tcp://10.0.0.1:7380 --json\n"
         "  torc-admin status --dir ../cluster --watch\n",

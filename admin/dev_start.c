@@ -239,6 +239,7 @@ static void settings_write(const struct admin_dev *dev, size_t index, FILE *out)
     quoted_write(out, "cluster", dev->cluster);
     if (admin_dev_is_router(dev, index)) {
         fprintf(out, "id: r1\nresp.listen: '127.0.0.1:%u'\n", dev->port);
+        seeds_write(dev, out);
     } else {
         char address[ADMIN_DEV_ADDRESS_SIZE], dir[PATH_MAX];
         fprintf(out, "node: %zu\n", index + 1);
@@ -246,7 +247,6 @@ static void settings_write(const struct admin_dev *dev, size_t index, FILE *out)
         admin_dev_path(dev, index, "", dir);
         quoted_write(out, "dir", dir);
     }
-    seeds_write(dev, out);
 }
 
 int admin_dev_write_settings(const struct admin_dev *dev)

@@ -309,11 +309,6 @@ void shard_group_info(const struct shard_group *group, struct consensus_info *re
     ret_info->leader = 0;
 }
 
-bool shard_group_lease_holds(const struct shard_group *group, uint64_t now_ms)
-{
-    return consensus_lease_holds(group->consensus, now_ms);
-}
-
 uint32_t shard_group_id(const struct shard_group *group)
 {
     return group->config.id;

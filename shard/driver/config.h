@@ -20,7 +20,6 @@ struct shard_driver_config {
     uint8_t cluster[BASE_SETTINGS_ID_SIZE];
     char *dir;
     char *listen;
-    struct base_settings_list seeds;
     bool insecure;
     int log_level;
     uint64_t log_size_max, flush_bytes, pool_bytes;

@@ -125,17 +125,24 @@ static void send_messages(struct host *host, const struct shard_node_ready *read
     }
 }
 
+/* Why the process must end; with how far the log should go and does, where that is the reason. */
+static void log_refusal(const struct host *host, const struct shard_node_ready *ready)
+{
+    char batches[80] = "";
+    if (ready->fatal_expected != 0)
+        snprintf(batches, sizeof(batches), " expected_batch=%llu found_batch=%llu",
+                 (unsigned long long)ready->fatal_expected, (unsigned long long)ready->fatal_found);
+    base_log(BASE_LOG_ERROR, "refused", "node=%llu dir=\"%s\"%s why=\"%s\"",
+             (unsigned long long)host->config->node, host->config->dir, batches, ready->fatal);
+}
+
 static void take_turn(struct host *host)
 {
     struct shard_node_ready ready;
     uint64_t now = now_ms();
     shard_node_turn(host->node, now, clock_ms(CLOCK_REALTIME), &ready);
     if (ready.fatal != NULL) {
-        base_log(BASE_LOG_ERROR, "refused",
-                 "node=%llu dir=\"%s\" expected_batch=%llu found_batch=%llu why=\"%s\"",
-                 (unsigned long long)host->config->node, host->config->dir,
-                 (unsigned long long)ready.fatal_expected, (unsigned long long)ready.fatal_found,
-                 ready.fatal);
+        log_refusal(host, &ready);
         stop(host, HOST_EXIT_REFUSED);
         return;
     }

@@ -43,14 +43,12 @@ Test(shard_driver_config, units_and_nesting_are_read)
                                      base_bytes_text("flush_bytes: 8MiB\n"
                                                      "election_timeout_ms: 2s\n"
                                                      "state: {cache_size: 3MiB}\n"
-                                                     "seeds: ['tcp://127.0.0.1:1']\n"
                                                      "log.level: debug\n"),
                                      &error),
                  TORC_OK, "%s", error.text);
     cr_assert_eq(config.flush_bytes, 8 << 20);
     cr_assert_eq(config.election_timeout_ms, 2000);
     cr_assert_eq(config.state_cache_bytes, 3 << 20);
-    cr_assert_eq(config.seeds.count, 1);
     cr_assert_eq(config.log_level, 0);
     base_settings_free(settings);
 }
@@ -82,7 +80,6 @@ Test(shard_driver_config, wrong_values_are_refused)
         {"cluster: 12\n", "shard.yaml:1:10"},
         {"listen: 127.0.0.1:7401\n", "an address such as tcp://127.0.0.1:7401"},
         {"listen: tcp://7401\n", "an address such as tcp://127.0.0.1:7401"},
-        {"seeds: ['tcp://127.0.0.1:1', here]\n", "an address such as"},
         {"log_size_max: 1MiB\n", "128MiB"},
         {"election_timeout_ms: 10ms\n", "50ms"},
         {"log.level: loud\n", "debug, info, warn, error"},

@@ -102,6 +102,20 @@ static void compare_file(struct peer *torc, struct peer *redis)
     fclose(file);
 }
 
+/* Puts seconds in place of "@", ten apart and never the same twice: of two equal ones, which is
+ * later would depend on the millisecond. */
+static void seconds_put(char *line, size_t line_size, unsigned number)
+{
+    enum { SECONDS_COUNT = 3001 }; /* Prime, and more than there are commands. */
+    char rest[64];
+    char *at = strchr(line, '@');
+    if (at == NULL)
+        return;
+    snprintf(rest, sizeof(rest), "%s", at + 1);
+    snprintf(at, line_size - (size_t)(at - line), "%u%s", 1000 + number * 7919 % SECONDS_COUNT * 10,
+             rest);
+}
+
 static void compare_random(struct peer *torc, struct peer *redis)
 {
     static const char *const forms[] = {
@@ -118,9 +132,9 @@ static void compare_random(struct peer *torc, struct peer *redis)
         "EXISTS k%d k1 k1",
         "MGET k%d k2 nope",
         "MSET k%d %s k3 z",
-        "EXPIRE k%d 1000 NX",
-        "EXPIRE k%d 2000 GT",
-        "EXPIRE k%d 1500 LT",
+        "EXPIRE k%d @ NX",
+        "EXPIRE k%d @ GT",
+        "EXPIRE k%d @ LT",
         "EXPIRE k%d -1",
         "PERSIST k%d",
         "TTL k%d",
@@ -143,6 +157,7 @@ static void compare_random(struct peer *torc, struct peer *redis)
         else
             snprintf(line, sizeof(line), "%s%.*s%s%s", before, (int)(value_hole - rest), rest,
                      value, value_hole + 2);
+        seconds_put(line, sizeof(line), i);
         compare(torc, redis, line);
     }
 }

@@ -92,6 +92,7 @@ static void map_message_build(const struct shard_map *map, const struct base_all
     message->map.limits = &message->limits;
     message->map.next_replica = map->next_replica;
     message->map.read_mode = map->read_mode;
+    message->map.lease_ms = map->lease_ms;
 }
 
 static void map_message_free(const struct shard_map *map, const struct base_allocator *allocator,
@@ -182,6 +183,7 @@ static bool map_read(const Torc__Wire__Map *message, struct shard_map *ret_map)
     ret_map->limits = limits_read(message->limits);
     ret_map->next_replica = message->next_replica;
     ret_map->read_mode = message->read_mode;
+    ret_map->lease_ms = message->lease_ms;
     for (uint32_t i = 0; i < ret_map->node_count; i++) {
         if (!node_read(message->nodes[i], &ret_map->nodes[i]))
             return false;
@@ -230,6 +232,7 @@ void shard_birth_of(const struct shard_map *map, uint32_t group,
     *ret_birth = (struct shard_birth){.group = *found,
                                       .vnode_bits = map->vnode_bits,
                                       .limits = map->limits,
+                                      .lease_ms = map->lease_ms,
                                       .allocator = allocator};
     size_t vnodes = (size_t)1 << map->vnode_bits;
     for (size_t vnode = 0; vnode < vnodes; vnode++)
@@ -264,6 +267,7 @@ void shard_codec_birth_encode(const struct shard_birth *birth,
     message.vnodes = birth->vnodes;
     message.limits = &limits;
     message.first_entry_hash = birth->first_entry_hash;
+    message.lease_ms = birth->lease_ms;
     size_t size = torc__wire__birth__get_packed_size(&message);
     uint8_t *bytes = base_alloc(allocator, size);
     torc__wire__birth__pack(&message, bytes);
@@ -283,6 +287,9 @@ static bool birth_read(const Torc__Wire__Birth *message, struct shard_birth *bir
     if (!shard_map_limits_fit(&birth->limits))
         return false;
     birth->first_entry_hash = message->first_entry_hash;
+    birth->lease_ms = message->lease_ms;
+    if (birth->lease_ms > SHARD_LEASE_MS_MAX)
+        return false;
     if (message->n_vnodes == 0)
         return true;
     birth->vnode_count = (uint32_t)message->n_vnodes;

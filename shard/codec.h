@@ -40,6 +40,7 @@ struct shard_birth {
     uint32_t *vnodes; /* Owned; free with shard_birth_fini. */
     struct wire_limits limits;
     uint64_t first_entry_hash; /* Placement group: of the entry that init brought; else 0. */
+    uint32_t lease_ms;         /* What its leader may count on, for ever; 0: no leases. */
     const struct base_allocator *allocator;
 };
 

@@ -114,6 +114,11 @@ enum torc_status shard_group_read(struct shard_group *group, uint64_t id,
     return shard_group_step(group, &event);
 }
 
+bool shard_group_lease_holds(const struct shard_group *group, uint64_t now_ms)
+{
+    return group->trouble == TORC_OK && consensus_lease_holds(group->consensus, now_ms);
+}
+
 /* ---- Records and messages
  * ------------------------------------------------------------------------ */
 

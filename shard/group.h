@@ -68,6 +68,9 @@ enum torc_status shard_group_propose(struct shard_group *group, struct base_buff
 enum torc_status shard_group_read(struct shard_group *group, uint64_t id,
                                   enum consensus_read_mode mode, uint64_t now_ms) TORC_MUST_CHECK;
 
+/* Whether this replica leads under a lease that has not run out at `now_ms` (paxos/consensus.h). */
+bool shard_group_lease_holds(const struct shard_group *group, uint64_t now_ms);
+
 /* Moves everything that is ready: records and messages into the turn, chosen entries into the
  * state, safe reads to the state. */
 void shard_group_turn(struct shard_group *group, struct shard_turn *turn);

@@ -58,6 +58,7 @@ void shard_map_copy(struct shard_map *map, const struct shard_map *from)
     map->limits = from->limits;
     map->next_replica = from->next_replica;
     map->read_mode = from->read_mode;
+    map->lease_ms = from->lease_ms;
 }
 
 /* ---- Rules --------------------------------------------------------------------------------------
@@ -176,8 +177,12 @@ const char *shard_map_flaw(const struct shard_map *map)
 {
     if (map->version == 0 || map->owners == NULL)
         return "the map is empty";
-    if (map->read_mode != CONSENSUS_READ_QUORUM)
-        return "the read mode is not one that this version serves (1: quorum)";
+    if (map->read_mode != CONSENSUS_READ_QUORUM && map->read_mode != CONSENSUS_READ_LEASE)
+        return "the read mode is not one that this version serves (1: quorum, 2: lease)";
+    if ((map->read_mode == CONSENSUS_READ_LEASE) != (map->lease_ms > 0))
+        return "a lease is given without the read mode of leases, or the mode without a lease";
+    if (map->lease_ms > SHARD_LEASE_MS_MAX)
+        return "the lease is longer than a minute";
     if (!shard_map_limits_fit(&map->limits))
         return "the limits leave no room for a request with the largest value";
     if (map->groups[0].id != SHARD_PLACEMENT_GROUP)

@@ -25,6 +25,7 @@ enum {
     SHARD_ADDRESS_SIZE = 64,
     SHARD_PLACEMENT_GROUP = 0,
     SHARD_CONSENSUS_PAXOS = 1,
+    SHARD_LEASE_MS_MAX = 60000, /* Nobody leads for so long when a leader is gone. */
 };
 
 struct shard_map_node {
@@ -62,6 +63,7 @@ struct shard_map {
     struct wire_limits limits;
     uint64_t next_replica; /* Above every id given out. */
     uint32_t read_mode;    /* enum consensus_read_mode. */
+    uint32_t lease_ms;     /* Of groups that are born from this map; 0 in mode QUORUM. */
     const struct base_allocator *allocator;
 };
 

@@ -79,13 +79,18 @@ static struct shard_group_config group_config(const struct shard_node *node,
                                               const struct consensus_member *members,
                                               uint32_t member_count)
 {
+    struct shard_timing timing = node->config.timing;
+    timing.lease_ms = replica->birth.lease_ms;
+    /* Who stands while a lease may run is refused anyway. */
+    if (timing.election_timeout_ms <= timing.lease_ms)
+        timing.election_timeout_ms = timing.lease_ms + 1;
     return (struct shard_group_config){.id = replica->group,
                                        .replica = replica->replica,
                                        .node = node->config.id,
                                        .incarnation = node->config.incarnation,
                                        .members = members,
                                        .member_count = member_count,
-                                       .timing = node->config.timing,
+                                       .timing = timing,
                                        .apply_bytes_max = node->config.apply_bytes_max,
                                        .seed = node->config.seed ^
                                                replica->replica * UINT64_C(0x9E3779B97F4A7C15)};
@@ -112,6 +117,7 @@ static enum torc_status open_state(struct shard_node *node, struct node_replica 
         .credit = node->config.credit,
         .pending_max = node->config.pending_max,
         .read_batches_max = node->config.read_batches_max,
+        .read_mode = replica->birth.lease_ms > 0 ? CONSENSUS_READ_LEASE : CONSENSUS_READ_QUORUM,
         .entry_bytes_max = node->config.entry_bytes_max};
     enum torc_status status = shard_service_new(&config, &replica->birth, node->kv, node->pool,
                                                 node->allocator, &replica->service);
@@ -262,7 +268,9 @@ static enum torc_status recover_replica(struct shard_node *node,
                                   .entries = recovered->entries,
                                   .entry_count = (uint32_t)recovered->entry_count,
                                   .amnesiac = recovered->damaged,
-                                  .lease_wait_ms = (uint32_t)node->config.lease_max_ms};
+                                  .lease_wait_ms = replica->birth.lease_ms};
+    if (boot.lease_wait_ms < node->config.lease_max_ms)
+        boot.lease_wait_ms = (uint32_t)node->config.lease_max_ms;
     replica->trimmed = recovered->compacted;
     /* What a start replays counts towards the next flush: the replay stays bounded however short
      * the lives of the process are. */
@@ -742,6 +750,13 @@ bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
         return false;
     shard_group_info(replica->consensus, ret_info);
     return true;
+}
+
+bool shard_node_lease_holds(const struct shard_node *node, uint32_t group, uint64_t now_ms)
+{
+    const struct node_replica *replica = node_find_replica(node, group);
+    return replica != NULL && replica->state == NODE_REPLICA_RUNNING &&
+           shard_group_lease_holds(replica->consensus, now_ms);
 }
 
 bool shard_node_is_full(const struct shard_node *node)

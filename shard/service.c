@@ -330,7 +330,7 @@ static void refuse_reads(struct shard_service *service, uint32_t slot,
 static void begin_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn)
 {
     enum torc_status status = shard_group_read(service->group, read_id(service, slot),
-                                               CONSENSUS_READ_QUORUM, turn->now_ms);
+                                               service->config.read_mode, turn->now_ms);
     if (status == TORC_FULL)
         refuse_reads(service, slot, WIRE_BUSY, 0, turn);
     else if (status != TORC_OK)
@@ -415,6 +415,8 @@ static void on_read(void *state, const struct consensus_read *read, struct shard
         refuse_reads(service, slot, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
     else if (shard_group_is_stalled(service->group))
         read_again(service, slot); /* What is applied is not written yet: there is no one state. */
+    else if (read->by_lease && !shard_group_lease_holds(service->group, turn->now_ms))
+        read_again(service, slot); /* It ran out meanwhile: a majority is asked. */
     else
         evaluate_reads(service, slot, turn);
 }

@@ -31,7 +31,8 @@ struct shard_service_config {
     uint32_t credit; /* Requests of one requester in flight. */
     uint32_t pending_max;
     uint32_t read_batches_max; /* Messages with reads that wait at once. */
-    size_t entry_bytes_max;    /* Of one entry: what a record of the log and a message can hold. */
+    enum consensus_read_mode read_mode;
+    size_t entry_bytes_max; /* Of one entry: what a record of the log and a message can hold. */
 };
 
 /* Opens the machine over kv. `birth` gives the genesis; it, kv, pool and allocator are borrowed for

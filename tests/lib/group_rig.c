@@ -22,15 +22,17 @@ static const struct shard_timing timing = {.heartbeat_interval_ms = 50,
                                            .message_bytes_max = 1 << 20,
                                            .reads_max = 16};
 
-static struct shard_group_config config_of(uint32_t id, uint32_t replica)
+static struct shard_group_config config_of(const struct rig *rig, uint32_t id, uint32_t replica)
 {
+    struct shard_timing leased = timing;
+    leased.lease_ms = rig->lease_ms;
     return (struct shard_group_config){.id = id,
                                        .replica = replica,
                                        .node = replica,
                                        .incarnation = 1,
                                        .members = members,
                                        .member_count = 3,
-                                       .timing = timing,
+                                       .timing = leased,
                                        .apply_bytes_max = 1 << 16,
                                        .seed = replica};
 }
@@ -41,9 +43,9 @@ static struct shard_codec_outbox *outbox(void *context, uint32_t node)
     return node >= 2 && node <= 3 ? rig->outboxes[node - 2] : NULL;
 }
 
-void rig_init(struct rig *rig, size_t pool_size)
+void rig_init(struct rig *rig, size_t pool_size, uint32_t lease_ms)
 {
-    *rig = (struct rig){.now_ms = 1000};
+    *rig = (struct rig){.now_ms = 1000, .lease_ms = lease_ms};
     rig->allocator = counting_init(&rig->counting);
     base_pool_init(&rig->pool, rig->allocator, pool_size);
     rig->kv = store_sim_kv_new(rig->allocator, 1);
@@ -55,7 +57,7 @@ void rig_init(struct rig *rig, size_t pool_size)
                                     .context = rig};
     for (uint32_t i = 0; i < RIG_PEERS; i++) {
         rig->outboxes[i] = shard_codec_outbox_new(rig->allocator);
-        struct shard_group_config config = config_of(0, i + 2);
+        struct shard_group_config config = config_of(rig, 0, i + 2);
         struct consensus_config consensus;
         shard_group_consensus_config(&config, &consensus);
         struct consensus_boot boot = {0};
@@ -65,7 +67,7 @@ void rig_init(struct rig *rig, size_t pool_size)
 
 void rig_start(struct rig *rig, uint32_t id, const struct shard_state_type *type, void *state)
 {
-    struct shard_group_config config = config_of(id, 1);
+    struct shard_group_config config = config_of(rig, id, 1);
     struct consensus_boot boot = {0};
     TORC_ASSERT(shard_group_new(&config, &boot, rig->kv, type, state, rig->allocator, rig->now_ms,
                                 &rig->group) == TORC_OK);

@@ -35,7 +35,8 @@ struct rig { /* Open; fields but those said so are read-only. */
     struct base_pool pool;
     struct store_kv *kv;
     struct shard_clocks clocks;
-    uint64_t now_ms;
+    uint64_t now_ms; /* A test may move it on. */
+    uint32_t lease_ms;
     struct shard_log_batch log;
     struct shard_turn turn;
     struct shard_codec_outbox *outboxes[RIG_PEERS];
@@ -53,7 +54,8 @@ struct rig { /* Open; fields but those said so are read-only. */
     uint64_t reply_count;
 };
 
-void rig_init(struct rig *rig, size_t pool_size);
+/* `lease_ms`: of leaders; 0: none. */
+void rig_init(struct rig *rig, size_t pool_size, uint32_t lease_ms);
 /* Makes the group over a state. */
 void rig_start(struct rig *rig, uint32_t id, const struct shard_state_type *type, void *state);
 /* The group first, so that its state can be freed; then everything, which must be given back. */

@@ -16,7 +16,8 @@ static void map_make(struct shard_map *map, const struct base_allocator *allocat
     map->cluster.bytes[1] = 7;
     map->version = 12;
     map->feature_level = 3;
-    map->read_mode = CONSENSUS_READ_QUORUM;
+    map->read_mode = CONSENSUS_READ_LEASE;
+    map->lease_ms = 150;
     map->limits = (struct wire_limits){64, 1024, 4096};
     map->next_replica = 1;
     for (uint32_t i = 0; i < NODES; i++) {
@@ -62,6 +63,8 @@ Test(codec, a_map_comes_back)
     cr_assert_eq(read.feature_level, 3);
     cr_assert_eq(read.next_replica, map.next_replica);
     cr_assert_eq(read.limits.request_size_max, 4096);
+    cr_assert_eq(read.read_mode, CONSENSUS_READ_LEASE);
+    cr_assert_eq(read.lease_ms, 150);
     cr_assert_arr_eq(read.nodes, map.nodes, NODES * sizeof(*map.nodes));
     for (uint32_t g = 0; g < GROUPS; g++) {
         for (uint32_t i = 0; i < NODES; i++) {
@@ -130,6 +133,7 @@ Test(codec, a_birth_comes_back)
         cr_assert_eq(read.vnode_bits, VNODE_BITS);
         cr_assert_eq(read.limits.key_size_max, 64);
         cr_assert_eq(read.first_entry_hash, 99);
+        cr_assert_eq(read.lease_ms, 150);
         cr_assert_eq(read.vnode_count, birth.vnode_count);
         for (uint32_t i = 0; i < read.vnode_count; i++)
             cr_assert_eq(read.vnodes[i], 2 * i + group - 1);
@@ -144,22 +148,25 @@ Test(codec, a_birth_comes_back)
     counting_fini(&counting);
 }
 
-/* A birth that names a vnode that is none, or limits that leave no room, is refused. */
+/* A birth that names a vnode that is none, limits that leave no room, or a lease without end is
+ * refused. */
 Test(codec, a_bad_birth_is_refused)
 {
     struct counting counting;
     const struct base_allocator *allocator = counting_init(&counting);
     struct shard_map map;
     map_make(&map, allocator);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         struct shard_birth birth, read;
         shard_birth_of(&map, 1, allocator, &birth);
         if (i == 0)
             birth.vnodes[3] = 1 << VNODE_BITS;
         else if (i == 1)
             birth.limits.key_size_max = 0;
-        else
+        else if (i == 2)
             birth.limits.request_size_max = 0;
+        else
+            birth.lease_ms = SHARD_LEASE_MS_MAX + 1;
         struct base_bytes bytes;
         shard_codec_birth_encode(&birth, allocator, &bytes);
         cr_assert_eq(shard_codec_birth_decode(bytes, allocator, &read), TORC_MALFORMED);

@@ -48,7 +48,7 @@ static const struct shard_state_type notes_type = {
 static void begin(struct rig *rig, struct notes *notes)
 {
     *notes = (struct notes){0};
-    rig_init(rig, 1 << 20);
+    rig_init(rig, 1 << 20, 0 /* lease */);
     rig_start(rig, RIG_GROUP, &notes_type, notes);
     rig_lead(rig);
 }

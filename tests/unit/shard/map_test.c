@@ -53,6 +53,9 @@ Test(map, every_rule_is_checked)
     const struct base_allocator *allocator = counting_init(&counting);
     BREAKS(map.version = 0);
     BREAKS(map.read_mode = CONSENSUS_READ_LEASE);
+    BREAKS(map.lease_ms = 100);
+    BREAKS(map.read_mode = CONSENSUS_READ_LEASE; map.lease_ms = SHARD_LEASE_MS_MAX + 1);
+    BREAKS(map.read_mode = CONSENSUS_READ_LEASE + 1; map.lease_ms = 100);
     BREAKS(map.limits.key_size_max = 0);
     BREAKS(map.limits.value_size_max = 0);
     BREAKS(map.limits.request_size_max = map.limits.value_size_max);

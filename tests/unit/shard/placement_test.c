@@ -58,7 +58,7 @@ static void propose(struct bench *bench, struct base_bytes entry)
 static void bench_init(struct bench *bench)
 {
     memset(bench, 0, sizeof(*bench));
-    rig_init(&bench->rig, 8 << 20);
+    rig_init(&bench->rig, 8 << 20, 0 /* lease */);
     cr_assert_eq(shard_placement_new(bench->rig.kv, &bench->rig.pool, bench->rig.allocator,
                                      &bench->placement),
                  TORC_OK);

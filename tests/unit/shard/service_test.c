@@ -7,7 +7,14 @@
 #include "base/hlc.h"
 #include "tests/lib/group_rig.h"
 
-enum { VNODE_BITS = 2, ROUTE = 5, PENDING_MAX = 6, READ_BATCHES_MAX = 3, VALUE_SIZE_MAX = 1 << 20 };
+enum {
+    VNODE_BITS = 2,
+    ROUTE = 5,
+    PENDING_MAX = 6,
+    READ_BATCHES_MAX = 3,
+    VALUE_SIZE_MAX = 1 << 20,
+    LEASE_MS = 150
+};
 
 static const struct wire_limits limits = {.key_size_max = 64,
                                           .value_size_max = VALUE_SIZE_MAX,
@@ -34,10 +41,11 @@ static void lead(struct rig *rig)
     shard_service_check(bench->service);
 }
 
-static void bench_init(struct bench *bench, size_t pool_size, size_t entry_bytes_max)
+static void bench_init(struct bench *bench, size_t pool_size, size_t entry_bytes_max,
+                       uint32_t lease_ms)
 {
     memset(bench, 0, sizeof(*bench));
-    rig_init(&bench->rig, pool_size);
+    rig_init(&bench->rig, pool_size, lease_ms);
     bench->birth = (struct shard_birth){.vnode_bits = VNODE_BITS,
                                         .vnode_count = 1 << VNODE_BITS,
                                         .vnodes = bench->vnodes,
@@ -52,6 +60,8 @@ static void bench_init(struct bench *bench, size_t pool_size, size_t entry_bytes
                                           .credit = 4,
                                           .pending_max = PENDING_MAX,
                                           .read_batches_max = READ_BATCHES_MAX,
+                                          .read_mode = lease_ms > 0 ? CONSENSUS_READ_LEASE
+                                                                    : CONSENSUS_READ_QUORUM,
                                           .entry_bytes_max = entry_bytes_max};
     cr_assert_eq(shard_service_new(&config, &bench->birth, bench->rig.kv, &bench->rig.pool,
                                    bench->rig.allocator, &bench->service),
@@ -66,7 +76,7 @@ static void bench_init(struct bench *bench, size_t pool_size, size_t entry_bytes
 static struct bench *bench_begin(void)
 {
     static struct bench bench; /* Each test is a process. */
-    bench_init(&bench, 8 << 20, 1 << 21);
+    bench_init(&bench, 8 << 20, 1 << 21, 0 /* lease */);
     rig_lead(&bench.rig);
     rig_run(&bench.rig, 10); /* Genesis. */
     return &bench;
@@ -169,7 +179,7 @@ Test(service, each_request_is_answered_once)
 Test(service, who_does_not_lead_says_so)
 {
     static struct bench bench;
-    bench_init(&bench, 1 << 20, 1 << 20);
+    bench_init(&bench, 1 << 20, 1 << 20, 0 /* lease */);
     uint64_t write = add(&bench, put("a", "one")), read = add(&bench, get("a"));
     send(&bench);
     rig_run(&bench.rig, 1);
@@ -335,7 +345,7 @@ Test(service, entries_are_bounded)
 {
     static struct bench bench;
     enum { ENTRY_SIZE = 1000 };
-    bench_init(&bench, 1 << 20, ENTRY_SIZE);
+    bench_init(&bench, 1 << 20, ENTRY_SIZE, 0 /* lease */);
     rig_lead(&bench.rig);
     rig_run(&bench.rig, 10);
     uint64_t records = bench.rig.records;
@@ -537,5 +547,52 @@ Test(service, credit_follows_what_was_sent)
     for (uint64_t route = 100; route < 100 + 2 * SHARD_SERVICE_ROUTES_MAX; route++)
         shard_service_heard(bench->service, route, 10);
     cr_assert_eq(shard_service_credit(bench->service, ROUTE), 4);
+    bench_end(bench);
+}
+
+static struct bench *bench_begin_leased(void)
+{
+    static struct bench bench;
+    bench_init(&bench, 8 << 20, 1 << 21, LEASE_MS);
+    rig_lead(&bench.rig);
+    rig_run(&bench.rig, 2 * LEASE_MS);
+    return &bench;
+}
+
+/* Under a lease a read needs nobody; without one it waits for a majority (DESIGN section 4, rule
+ * 7).
+ */
+Test(service, a_read_under_a_lease_asks_nobody)
+{
+    struct bench *bench = bench_begin_leased();
+    bench->rig.cut = true;
+    uint64_t early = add(bench, get("a"));
+    send(bench);
+    rig_turn(&bench->rig);
+    cr_assert_eq(status_of(bench, early), WIRE_DONE);
+    rig_run(&bench->rig, LEASE_MS);
+    uint64_t late = add(bench, get("a"));
+    send(bench);
+    rig_run(&bench->rig, 5);
+    cr_assert_null(rig_answer(&bench->rig, late));
+    bench->rig.cut = false;
+    rig_run(&bench->rig, 200);
+    cr_assert_eq(status_of(bench, late), WIRE_DONE);
+    bench_end(bench);
+}
+
+/* A process that stood still between a read's coming and its answer asks a majority after all. */
+Test(service, a_lease_that_ran_out_meanwhile_is_none)
+{
+    struct bench *bench = bench_begin_leased();
+    uint64_t read = add(bench, get("a"));
+    send(bench);
+    bench->rig.cut = true;
+    bench->rig.now_ms += LEASE_MS;
+    rig_run(&bench->rig, 5);
+    cr_assert_null(rig_answer(&bench->rig, read));
+    bench->rig.cut = false;
+    rig_run(&bench->rig, 200);
+    cr_assert_eq(status_of(bench, read), WIRE_DONE);
     bench_end(bench);
 }

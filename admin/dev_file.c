@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/map.h"
 #include "admin/report.h"
 #include "base/assert.h"
 
@@ -108,9 +109,10 @@ int admin_dev_store(const struct admin_dev *dev)
     for (uint32_t i = 0; i < dev->node_count; i++)
         json_array_append_new(
             nodes, json_pack("{s:i, s:s}", "node", (int)i + 1, "storage", dev->storage[i]));
-    json_t *json = json_pack("{s:i, s:s, s:s, s:i, s:i, s:o}", "version", DEV_FILE_VERSION, "phase",
-                             phase_names[dev->phase], "cluster", dev->cluster, "port",
-                             (int)dev->port, "shards", (int)dev->shard_count, "nodes", nodes);
+    json_t *json =
+        json_pack("{s:i, s:s, s:s, s:i, s:i, s:i, s:o}", "version", DEV_FILE_VERSION, "phase",
+                  phase_names[dev->phase], "cluster", dev->cluster, "port", (int)dev->port,
+                  "shards", (int)dev->shard_count, "lease_ms", (int)dev->lease_ms, "nodes", nodes);
     int code = json_store(dev, "cluster.json", json, true);
     json_decref(json);
     return code;
@@ -119,17 +121,19 @@ int admin_dev_store(const struct admin_dev *dev)
 /* The fields of cluster.json into *dev; NULL, or what is wrong. */
 static const char *dev_read(json_t *json, struct admin_dev *dev)
 {
-    int version, port, shards;
+    int version, port, shards, lease_ms = 0; /* Not in files of the first version. */
     const char *phase, *cluster;
     json_t *nodes;
-    if (json_unpack(json, "{s:i, s:s, s:s, s:i, s:i, s:o}", "version", &version, "phase", &phase,
-                    "cluster", &cluster, "port", &port, "shards", &shards, "nodes", &nodes) != 0)
+    if (json_unpack(json, "{s:i, s:s, s:s, s:i, s:i, s?i, s:o}", "version", &version, "phase",
+                    &phase, "cluster", &cluster, "port", &port, "shards", &shards, "lease_ms",
+                    &lease_ms, "nodes", &nodes) != 0)
         return "a field is missing or of another type";
     if (version != DEV_FILE_VERSION)
         return "it was written by another version";
     size_t node_count = json_array_size(nodes);
     if (node_count < 1 || node_count > ADMIN_DEV_NODES_MAX || shards < 1 ||
         shards > ADMIN_DEV_SHARDS_MAX || port < 1 || port > 65535 - ADMIN_DEV_NODES_MAX ||
+        lease_ms < 0 || lease_ms > ADMIN_MAP_LEASE_MS_MAX ||
         strlen(cluster) != ADMIN_ID_TEXT_SIZE - 1)
         return "a field is out of range";
     dev->phase = ADMIN_DEV_FORMATTING;
@@ -141,6 +145,7 @@ static const char *dev_read(json_t *json, struct admin_dev *dev)
     memcpy(dev->cluster, cluster, ADMIN_ID_TEXT_SIZE);
     dev->port = (uint16_t)port;
     dev->shard_count = (uint32_t)shards;
+    dev->lease_ms = (uint32_t)lease_ms;
     dev->node_count = (uint32_t)node_count;
     for (size_t i = 0; i < node_count; i++) {
         const char *storage;

@@ -37,6 +37,7 @@ struct admin_dev {
     char cluster[ADMIN_ID_TEXT_SIZE];
     uint32_t node_count, shard_count;
     uint16_t port;         /* RESP; node i has port + i. */
+    uint32_t lease_ms;     /* Of leaders; 0: none. */
     uint64_t segment_size; /* For a first start; 0: the usual. Not in the file. */
     char storage[ADMIN_DEV_NODES_MAX][ADMIN_ID_TEXT_SIZE]; /* Of node i + 1. */
 };

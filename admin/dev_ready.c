@@ -20,6 +20,7 @@ static void spec_make(const struct admin_dev *dev, struct admin_map_spec *ret_sp
     ret_spec->shard_count = dev->shard_count;
     ret_spec->replica_count = admin_dev_replica_count(dev);
     ret_spec->vnode_count = VNODE_COUNT;
+    ret_spec->lease_ms = dev->lease_ms;
     for (uint32_t i = 0; i < dev->node_count; i++) {
         char address[ADMIN_DEV_ADDRESS_SIZE];
         struct admin_map_node *node = &ret_spec->nodes[i];

@@ -13,6 +13,7 @@
 #include "admin/dev_start.h"
 #include "admin/digest.h"
 #include "admin/load.h"
+#include "admin/map.h"
 #include "admin/report.h"
 #include "admin/supervisor.h"
 #include "admin/target.h"
@@ -30,7 +31,7 @@ enum {
 struct up {
     const char *dir, *load_file;
     bool detach, no_load, respawn;
-    uint64_t port, nodes, shards, segment_size; /* 0: not given. */
+    uint64_t port, nodes, shards, lease_ms, segment_size; /* 0: not given. */
     struct admin_texts sets;
     struct admin_dev dev;
     bool fresh; /* The first start in this directory. */
@@ -66,6 +67,7 @@ static int dev_choose(struct up *up)
         up->dev.port = (uint16_t)(up->port == 0 ? ADMIN_DEV_PORT_DEFAULT : up->port);
         up->dev.node_count = (uint32_t)(up->nodes == 0 ? 3 : up->nodes);
         up->dev.shard_count = (uint32_t)(up->shards == 0 ? 3 : up->shards);
+        up->dev.lease_ms = (uint32_t)up->lease_ms;
         up->dev.segment_size = up->segment_size;
         return 0;
     case ADMIN_DEV_FOUND:
@@ -85,6 +87,8 @@ static int dev_choose(struct up *up)
         code = option_keep("--nodes", up->nodes, up->dev.node_count);
     if (code == 0)
         code = option_keep("--shards", up->shards, up->dev.shard_count);
+    if (code == 0)
+        code = option_keep("--lease", up->lease_ms, up->dev.lease_ms);
     return code;
 }
 
@@ -273,9 +277,13 @@ static void hints_print(const struct up *up)
     unsigned port = up->dev.port;
     printf(
         "\ntorc runs: %u nodes, %u shards of %u replicas, Redis clients at 127.0.0.1:%u, data in "
-        "%s\n\nto try:\n",
+        "%s\n",
         up->dev.node_count, up->dev.shard_count, admin_dev_replica_count(&up->dev), port,
         up->dev.dir);
+    if (up->dev.lease_ms > 0)
+        printf("reads are answered under leases of %u ms: they trust the clocks\n",
+               up->dev.lease_ms);
+    printf("\nto try:\n");
     if (up->sample_key[0] != '\0')
         printf("  redis-cli -p %u get %s\n", port, up->sample_key);
     const char *separator = strcmp(up->dir, ".torc") == 0 ? "" : " --dir ";
@@ -386,6 +394,8 @@ int admin_dev_up_main(int argc, char **argv)
          ADMIN_DEV_NODES_MAX},
         {"--shards", ADMIN_OPTION_NUMBER, "S", "shards, of 3 replicas each (3)", &up.shards, 1,
          ADMIN_DEV_SHARDS_MAX},
+        {"--lease", ADMIN_OPTION_NUMBER, "MS", ADMIN_LEASE_HELP, &up.lease_ms, 10,
+         ADMIN_MAP_LEASE_MS_MAX},
         {"--segment-size", ADMIN_OPTION_NUMBER, "BYTES", "of the logs' files (67108864)",
          &up.segment_size, 20 << 20, 1 << 30},
         {"--load", ADMIN_OPTION_TEXT, "FILE", "load \"key<TAB>value\" lines or stanzas",

@@ -106,6 +106,7 @@ int admin_init_main(int argc, char **argv)
 {
     const char *cluster = NULL, *nodes = NULL;
     uint64_t shards = 3, replicas = 0, vnodes = VNODES_DEFAULT, timeout_s = TIMEOUT_S_DEFAULT;
+    uint64_t lease_ms = 0;
     const struct admin_option options[] = {
         {"--cluster", ADMIN_OPTION_TEXT, "HEX", "the cluster's id, 32 hexadecimal digits", &cluster,
          0, 0},
@@ -117,6 +118,8 @@ int admin_init_main(int argc, char **argv)
          &replicas, 1, ADMIN_MAP_REPLICAS_MAX},
         {"--vnodes", ADMIN_OPTION_NUMBER, "Q", "vnodes, a power of two, for ever (4096)", &vnodes,
          1, ADMIN_MAP_VNODES_MAX},
+        {"--lease", ADMIN_OPTION_NUMBER, "MS", ADMIN_LEASE_HELP, &lease_ms, 10,
+         ADMIN_MAP_LEASE_MS_MAX},
         {"--timeout", ADMIN_OPTION_NUMBER, "SECONDS", "how long to try (30)", &timeout_s, 1, 3600},
     };
     static const struct admin_usage usage = {
@@ -145,6 +148,7 @@ int admin_init_main(int argc, char **argv)
     spec.shard_count = (uint32_t)shards;
     spec.replica_count = replicas != 0 ? (uint32_t)replicas : spec.node_count >= 3 ? 3 : 1;
     spec.vnode_count = (uint32_t)vnodes;
+    spec.lease_ms = (uint32_t)lease_ms;
     char reason[512];
     code = admin_init_send(&spec, admin_now_ms() + timeout_s * 1000, NULL, NULL, reason,
                            sizeof(reason));

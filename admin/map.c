@@ -10,6 +10,7 @@ enum {
     FEATURE_LEVEL = 1,
     CONSENSUS_PAXOS = 1,
     READ_MODE_QUORUM = 1,
+    READ_MODE_LEASE = 2,
     KEY_SIZE_MAX = 4096,
     VALUE_SIZE_MAX = 8 << 20,
     REQUEST_SIZE_MAX = 9 << 20,
@@ -28,6 +29,8 @@ static const char *spec_flaw(const struct admin_map_spec *spec)
     if (spec->vnode_count < spec->shard_count || spec->vnode_count > ADMIN_MAP_VNODES_MAX ||
         (spec->vnode_count & (spec->vnode_count - 1)) != 0)
         return "vnodes must be a power of two, at least as many as shards, at most 65536";
+    if (spec->lease_ms > ADMIN_MAP_LEASE_MS_MAX)
+        return "a lease is at most a minute: nobody leads for so long when a leader is gone";
     for (uint32_t i = 0; i < spec->node_count; i++) {
         if (spec->nodes[i].id == 0)
             return "a node's id is at least 1";
@@ -115,7 +118,8 @@ const char *admin_map_make(const struct admin_map_spec *spec, Torc__Wire__Map **
     map->cluster = id_pack(&spec->cluster);
     map->version = 1;
     map->feature_level = FEATURE_LEVEL;
-    map->read_mode = READ_MODE_QUORUM;
+    map->read_mode = spec->lease_ms > 0 ? READ_MODE_LEASE : READ_MODE_QUORUM;
+    map->lease_ms = spec->lease_ms;
     map->n_nodes = spec->node_count;
     map->nodes = base_alloc(system, spec->node_count * sizeof(map->nodes[0]));
     for (uint32_t i = 0; i < spec->node_count; i++)

@@ -16,7 +16,13 @@ enum {
     ADMIN_MAP_REPLICAS_MAX = 7,
     ADMIN_MAP_ADDRESS_SIZE = 64,
     ADMIN_MAP_VNODES_MAX = 1 << 16,
+    ADMIN_MAP_LEASE_MS_MAX = 60000,
 };
+
+/* Of the option that `init` and `dev up` share. */
+#define ADMIN_LEASE_HELP                                                                           \
+    "leaders answer reads under a lease of so long instead of asking a majority; trusts that "     \
+    "clocks run alike within 5 % (no lease)"
 
 struct admin_map_node {
     uint32_t id;
@@ -30,6 +36,7 @@ struct admin_map_spec {
     uint32_t node_count;
     uint32_t shard_count, replica_count; /* replica_count <= node_count. */
     uint32_t vnode_count;                /* A power of two, at least shard_count. */
+    uint32_t lease_ms;                   /* Of leaders; 0: none, every read asks a majority. */
 };
 
 /*

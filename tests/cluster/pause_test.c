@@ -1,6 +1,7 @@
 /*
- * A leader is stopped for ten seconds, under load, and goes on as if nothing had happened: another
- * one serves meanwhile, what it holds now is old, and nobody is shown it. No write is lost.
+ * pause_test [LEASE_MS] -- a leader is stopped for ten seconds, under load, and goes on as if
+ * nothing had happened: another one serves meanwhile, what it holds now is old, and nobody is shown
+ * it. No write is lost.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -35,10 +36,11 @@ static void leader_pause(struct cluster *cluster, struct workload *workload, uin
     cluster_signal(cluster, id, SIGCONT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static struct cluster cluster;
-    struct cluster_options options = {.nodes = 3, .shards = 3};
+    struct cluster_options options = {
+        .nodes = 3, .shards = 3, .lease_ms = argc > 1 ? argv[1] : NULL};
     cluster_start(&cluster, &options);
     struct workload_options load = {.port = cluster.port,
                                     .threads = 8,

@@ -42,13 +42,19 @@ bool sim_faults_parse(const char *text, uint32_t *ret_faults)
 static void draw_timing(struct base_prng *prng, struct sim_options *options)
 {
     struct shard_timing *timing = &options->node.timing;
-    options->rate_min = (uint32_t)pick(prng, 900, 1000);
-    options->rate_max = (uint32_t)pick(prng, 1000, 1100);
+    bool leased = often(prng, 500);
+    /* Leases trust the clocks' rates within clock_drift_per_mille; reads by quorum trust nothing.
+     */
+    uint32_t drift = leased ? 24 : 100;
+    options->rate_min = 1000 - (uint32_t)pick(prng, 0, drift);
+    options->rate_max = 1000 + (uint32_t)pick(prng, 0, drift);
     /* An election is two writes and four messages: who is given less time never finishes one. */
     uint64_t election_us =
         2 * (2 * options->sync_us_max + 2 * options->delay_us_max + 2 * options->turn_us_max);
     uint64_t least_ms = election_us * options->rate_max / 1000000 + 50;
     timing->election_timeout_ms = (uint32_t)pick(prng, least_ms, 3 * least_ms);
+    if (leased)
+        options->lease_ms = (uint32_t)pick(prng, 10, timing->election_timeout_ms);
     timing->heartbeat_interval_ms = timing->election_timeout_ms / (uint32_t)pick(prng, 3, 6);
     timing->retransmit_timeout_ms = (uint32_t)pick(prng, 20, 100);
     timing->clock_drift_per_mille = 50;
@@ -139,12 +145,14 @@ void sim_options_print(const struct sim_options *o, FILE *out)
             (unsigned long long)o->wall_error_ms_max, o->busy);
     fprintf(out,
             " sector=%u segment=%llu batch=%u log_size_max=%llu flush_bytes=%llu keys=%u value=%u"
-            " timeout_ms=%u silence_ms=%u heartbeat=%u election=%u retransmit=%u window=%u/%zu"
+            " timeout_ms=%u silence_ms=%u lease_ms=%u heartbeat=%u election=%u retransmit=%u "
+            "window=%u/%zu"
             " cache=%zu message=%zu reads=%u apply=%zu credit=%u read_batches=%u greeting=%u\n",
             o->sector_size, (unsigned long long)o->segment_size, o->batch_size_max,
             (unsigned long long)n->log_size_max, (unsigned long long)n->flush_bytes, o->keys,
-            o->value_size_max, o->request_timeout_ms, o->silence_ms, t->heartbeat_interval_ms,
-            t->election_timeout_ms, t->retransmit_timeout_ms, t->window_entries_max,
-            t->window_bytes_max, t->cache_bytes_max, t->message_bytes_max, t->reads_max,
-            n->apply_bytes_max, n->credit, n->read_batches_max, n->greeting_timeout_ms);
+            o->value_size_max, o->request_timeout_ms, o->silence_ms, o->lease_ms,
+            t->heartbeat_interval_ms, t->election_timeout_ms, t->retransmit_timeout_ms,
+            t->window_entries_max, t->window_bytes_max, t->cache_bytes_max, t->message_bytes_max,
+            t->reads_max, n->apply_bytes_max, n->credit, n->read_batches_max,
+            n->greeting_timeout_ms);
 }

@@ -93,6 +93,7 @@ struct sim_options {
     uint32_t keys; /* Of each kind. */
     uint32_t value_size_max;
     uint32_t request_timeout_ms, silence_ms;
+    uint32_t lease_ms;             /* Of leaders; 0: none, reads ask a majority. */
     struct shard_node_config node; /* The part that all nodes share. */
 };
 

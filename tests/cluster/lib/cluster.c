@@ -311,6 +311,10 @@ int cluster_try_up(struct cluster *cluster, char *output, size_t output_size)
         arguments[count++] = fixed[i];
     if (cluster->options.respawn)
         arguments[count++] = "--respawn";
+    if (cluster->options.lease_ms != NULL) {
+        arguments[count++] = "--lease";
+        arguments[count++] = cluster->options.lease_ms;
+    }
     if (cluster->options.segment_size != NULL && access(cluster->dir, F_OK) != 0) {
         arguments[count++] = "--segment-size";
         arguments[count++] = cluster->options.segment_size;

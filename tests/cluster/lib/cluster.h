@@ -43,6 +43,7 @@ struct cluster_options {
     const char *shard_binary;           /* Instead of torc-shard; NULL: that. */
     bool respawn;
     const char *segment_size; /* Of the logs, in bytes; NULL: the usual. */
+    const char *lease_ms;     /* Of leaders; NULL: none. */
 };
 
 /* Open; read-only outside cluster.c. */

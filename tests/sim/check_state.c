@@ -1,7 +1,7 @@
 /* Replicas that have applied the same slots hold the same state (S7); what is applied never goes
  * back in one life. The hash is the state machine's own, read from what is written. */
 #include "shard/keys.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/ledger.h"
 
 static bool read_state(struct sim_host *host, uint32_t group, struct shard_state *ret_state)
 {
@@ -46,6 +46,8 @@ void check_state(struct sim *sim, struct sim_host *host)
             sim_fail(sim, "agreement", "group %u on node %u: applied %llu after %llu, chosen %llu",
                      g, host->id, (unsigned long long)state.slot,
                      (unsigned long long)host->applied[g], (unsigned long long)info.chosen);
+        if (host->identity == SIM_GENUINE)
+            check_applied(sim, host, g, state.slot);
         host->applied[g] = state.slot;
         sim_trace(sim, "applied", host->index, g, state.slot, state.hash);
         sim_note(sim, state.hash);

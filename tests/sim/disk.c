@@ -72,19 +72,26 @@ void disk_copy_free(struct sim_copy *copy)
 
 /* ---- Recovery, in the order of shard/driver/storage.c. */
 
+struct visit {
+    struct sim *sim;
+    struct sim_host *host;
+};
+
 static void visit_record(void *context, const struct store_record *record)
 {
-    shard_recovery_record(((struct sim_host *)context)->recovery, record);
+    const struct visit *visit = context;
+    witness_found(visit->sim, visit->host, record);
+    shard_recovery_record(visit->host->recovery, record);
 }
 
 static void visit_damage(void *context, uint32_t group, uint64_t replica, uint64_t slot)
 {
-    shard_recovery_damaged(((struct sim_host *)context)->recovery, group, replica, slot);
+    shard_recovery_damaged(((const struct visit *)context)->host->recovery, group, replica, slot);
 }
 
 static uint64_t visit_flushed(void *context, uint32_t group)
 {
-    return shard_recovery_flushed(((struct sim_host *)context)->recovery, group);
+    return shard_recovery_flushed(((const struct visit *)context)->host->recovery, group);
 }
 
 static enum torc_status open_log(struct sim *sim, struct sim_host *host,
@@ -97,8 +104,12 @@ static enum torc_status open_log(struct sim *sim, struct sim_host *host,
     struct store_log_config config = {
         .batch_size_max = sim->options.batch_size_max, .spare_segments = 1, .slack_segments = 2};
     host->recovery = shard_recovery_new(host->kv, &host->pool, sim->allocator);
-    struct store_log_visitor visitor = {
-        .context = host, .record = visit_record, .damaged = visit_damage, .flushed = visit_flushed};
+    struct visit visit = {.sim = sim, .host = host};
+    struct store_log_visitor visitor = {.context = &visit,
+                                        .record = visit_record,
+                                        .damaged = visit_damage,
+                                        .flushed = visit_flushed};
+    witness_opening(sim);
     return store_log_open(&config, &host->interface, sim->allocator, &host->superblock, &visitor,
                           ret_damage, &host->log);
 }
@@ -185,6 +196,7 @@ bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch)
     store_log_stats(host->log, &stats);
     host->segments = stats.oldest;
     *ret_batch = stats.position.batch;
+    witness_recovered(sim, host, *ret_batch);
     return true;
 }
 
@@ -236,11 +248,13 @@ void disk_submit(struct sim *sim, struct sim_host *host, const struct shard_node
                                          job->write_count + 1, sizeof(*job->writes));
         job->writes[job->write_count++] = ready->log;
         note_records(sim, ready->log);
+        witness_given(sim, host, ready->log);
     }
     for (size_t i = 0; i < ready->trim_count; i++) {
         job->trims = base_array_reserve(sim->allocator, job->trims, &job->trims_capacity,
                                         job->trim_count + 1, sizeof(*job->trims));
         job->trims[job->trim_count++] = ready->trims[i];
+        witness_trimmed(sim, host, ready->trims[i].group, ready->trims[i].slot);
     }
     for (size_t i = 0; i < ready->load_count; i++) {
         job->loads = base_array_reserve(sim->allocator, job->loads, &job->loads_capacity,
@@ -327,6 +341,8 @@ void disk_done(struct sim *sim, struct sim_host *host)
     sim->coverage->segments_recycled += stats.oldest != host->segments;
     host->segments = stats.oldest;
     sim_trace(sim, "durable", host->index, stats.position.batch, job->write_count, stats.bytes);
+    for (size_t i = 0; i < job->write_count; i++)
+        witness_stored(sim, host, job->writes[i], stats.position.batch);
     for (size_t i = 0; i < job->write_count; i++)
         shard_node_stored(host->node, job->writes[i], stats.position.batch, host_now_ms(sim, host));
     for (size_t i = 0; i < job->load_count; i++)

@@ -166,6 +166,7 @@ static void send_all(struct sim *sim, struct sim_host *host, const struct shard_
         if (wire_envelope_read(send->message, &envelope) != TORC_OK)
             sim_fail(sim, "codec", "node %u made a message that does not decode", host->id);
         check_vote(sim, host, &envelope);
+        witness_sent(sim, host, &envelope);
         if (envelope.type == WIRE_TYPE_REPLY)
             check_reply_sent(sim, &head, &envelope);
         network_send(sim, head, send->message);

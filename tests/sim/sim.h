@@ -11,6 +11,10 @@
  *   map.c       the cluster's first map           check_live.c     after healing all ends
  *   trace.c     the last events, for people       check_credit.c   none is sent too much
  *   mutants.bzl planted bugs                      main.c           seeds, coverage, replay
+ *   witness.c   what is seen of logs, messages    ledger.c         ... kept, slot by slot
+ *   check_ballots.c    who proposes what          check_chosen.c   one value per slot
+ *   check_promises.c   they never fall            check_durable.c  synced before it is said
+ *   check_recovery.c   what a crash leaves
  *
  * The cores are the production ones, and messages are the bytes that production sends. Time is in
  * microseconds and true; each node has clocks of its own. A run: birth of the cluster without
@@ -327,6 +331,8 @@ struct sim_client {
 /* ---- The world
  * ------------------------------------------------------------------------------------ */
 
+struct ledger; /* tests/sim/ledger.h */
+
 struct sim_slot { /* The state of a group after a slot, as the first replica had it. */
     uint64_t hash;
     bool known;
@@ -355,6 +361,7 @@ struct sim {
     struct history_set histories;
     struct sim_slot *slots[SIM_GROUPS_MAX];
     size_t slots_capacity[SIM_GROUPS_MAX];
+    struct ledger *ledger;
     uint32_t leaders[SIM_GROUPS_MAX]; /* Host ids; 0: none yet. */
     struct wire_arena *arena;
     uint8_t *message; /* Being sent by a router or the tool. */
@@ -449,6 +456,20 @@ void map_send(struct sim *sim);
 void faults_happen(struct sim *sim);
 void faults_restore(struct sim *sim, struct sim_host *host);
 void faults_heal(struct sim *sim);
+
+/* witness.c: a node hands a batch to its log; it is synced, as the log's batch `number`; entries
+ * up to a slot may go. */
+void witness_given(struct sim *sim, const struct sim_host *host,
+                   const struct shard_log_batch *batch);
+void witness_stored(struct sim *sim, const struct sim_host *host,
+                    const struct shard_log_batch *batch, uint64_t number);
+void witness_trimmed(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t slot);
+/* A recovery begins, finds a record, has come to its end. */
+void witness_opening(struct sim *sim);
+void witness_found(struct sim *sim, const struct sim_host *host, const struct store_record *record);
+void witness_recovered(struct sim *sim, const struct sim_host *host, uint64_t batch);
+void witness_sent(struct sim *sim, const struct sim_host *host,
+                  const struct wire_envelope *envelope);
 
 /* Checkers. */
 void check_state(struct sim *sim, struct sim_host *host);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/ledger.h"
 
 enum {
     WORLD_BIRTH_US_MAX = 60000000, /* Without faults a cluster serves within so long. */
@@ -200,6 +200,7 @@ void sim_init(struct sim *sim, const struct sim_options *options, struct sim_cov
         host_init(sim, i);
     }
     map_make(sim);
+    ledger_init(sim);
     for (uint32_t i = 0; i < options->nodes; i++)
         host_start(sim, &sim->hosts[i]);
     client_init(sim);
@@ -219,6 +220,7 @@ void sim_fini(struct sim *sim)
             network_unref(sim, sim->heap[i].packet);
     }
     client_fini(sim);
+    ledger_fini(sim);
     history_set_fini(&sim->histories);
     shard_map_fini(&sim->map);
     wire_arena_free(sim->arena);

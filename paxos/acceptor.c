@@ -59,6 +59,12 @@ bool paxos_granted(const struct paxos *paxos, uint64_t candidate, struct base_ba
     return paxos->grant_to != candidate && !base_ballot_equal(paxos->grant_ballot, handover);
 }
 
+void paxos_count_lease_wait(struct paxos *paxos)
+{
+    paxos->counters.lease_waits++;
+    paxos->counters.restart_waits += paxos->grant_to == 0;
+}
+
 void paxos_refuse(struct paxos *paxos, uint32_t member, const struct consensus_message *message,
                   uint32_t flags)
 {
@@ -120,7 +126,7 @@ enum torc_status paxos_on_prepare(struct paxos *paxos, uint32_t from,
     if ((message->flags & PAXOS_HANDOVER) != 0)
         handover = message->other;
     if (paxos_granted(paxos, message->from, handover)) {
-        paxos->counters.lease_waits++;
+        paxos_count_lease_wait(paxos);
         paxos_refuse(paxos, from, message, 0);
         return TORC_OK;
     }

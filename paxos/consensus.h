@@ -259,6 +259,7 @@ struct consensus_counters {
     uint64_t
         ballot_mismatch; /* Chosen index covered an own entry of another ballot: value asked. */
     uint64_t learned, loaded, retransmitted, canvass_refused, lease_waits, voided;
+    uint64_t restart_waits; /* Of lease_waits: for a lease of an earlier life. */
     uint64_t stale_dropped; /* Messages of older ballots, rounds or incarnations. */
 };
 

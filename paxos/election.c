@@ -144,7 +144,7 @@ static void canvass_begin(struct paxos *paxos)
 {
     struct base_ballot none = {.round = 0};
     if (paxos_granted(paxos, paxos->config.replica, none)) {
-        paxos->counters.lease_waits++;
+        paxos_count_lease_wait(paxos);
         paxos->election_ms = paxos->grant_until_ms;
         return;
     }

@@ -227,6 +227,7 @@ struct paxos_slot *paxos_entry_put(struct paxos *paxos, const struct consensus_e
 uint64_t paxos_slot_max(const struct paxos *paxos);
 /* Whether a lease granted to somebody else forbids a promise to `candidate`. */
 bool paxos_granted(const struct paxos *paxos, uint64_t candidate, struct base_ballot handover);
+void paxos_count_lease_wait(struct paxos *paxos);
 void paxos_refuse(struct paxos *paxos, uint32_t member, const struct consensus_message *message,
                   uint32_t flags);
 /* Builds the PROMISE for a pending reply that came due. */

@@ -314,6 +314,11 @@ void shard_group_info(const struct shard_group *group, struct consensus_info *re
     ret_info->leader = 0;
 }
 
+const struct consensus_counters *shard_group_counters(const struct shard_group *group)
+{
+    return consensus_counters(group->consensus);
+}
+
 uint32_t shard_group_id(const struct shard_group *group)
 {
     return group->config.id;

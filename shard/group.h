@@ -80,6 +80,8 @@ void shard_group_turn(struct shard_group *group, struct shard_turn *turn);
 uint64_t shard_group_wake_at(const struct shard_group *group);
 /* As consensus_info; one that has stopped follows nobody. */
 void shard_group_info(const struct shard_group *group, struct consensus_info *ret_info);
+/* As consensus_counters. */
+const struct consensus_counters *shard_group_counters(const struct shard_group *group);
 uint32_t shard_group_id(const struct shard_group *group);
 uint64_t shard_group_replica(const struct shard_group *group);
 /* The node of a member replica; 0 when the replica is not a member. */

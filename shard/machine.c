@@ -211,6 +211,7 @@ void shard_machine_info(const struct shard_machine *machine, struct shard_machin
         .records_bytes = machine->records.bytes,
         .next_expiry_ms = machine->next_expiry_ms,
         .limits = machine->limits,
+        .counters = machine->counters,
     };
 }
 

@@ -140,6 +140,11 @@ enum torc_status shard_removal_write(struct shard_machine *machine, uint32_t key
 /* ---- Looking ------------------------------------------------------------------------------------
  */
 
+struct shard_machine_counters { /* Since open; they never influence what is done. */
+    uint64_t from_records; /* Copies of requests answered from the record, whenever that was. */
+    uint64_t too_late;     /* ... refused: their last time has passed. */
+};
+
 struct shard_machine_info {
     uint64_t applied;
     struct base_ballot barrier;
@@ -150,6 +155,7 @@ struct shard_machine_info {
     uint64_t records_count, records_bytes;
     uint64_t next_expiry_ms; /* Lower bound of the next key's expiry; 0: none known. */
     struct wire_limits limits;
+    struct shard_machine_counters counters;
 };
 void shard_machine_info(const struct shard_machine *machine, struct shard_machine_info *ret_info);
 /* The applied slot that is on disk (store_kv_get_flushed): the log above it is needed for replay.

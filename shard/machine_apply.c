@@ -202,10 +202,12 @@ static enum torc_status client_request_apply(struct shard_run *run,
     struct shard_record record;
     if (plan.writes && shard_records_find(&machine->records, request->client, request->number,
                                           entry_clock, &record)) {
+        machine->counters.from_records++;
         shard_outcomes_add(run->outcomes, request->client, request->number, record.answer);
         return TORC_OK;
     }
     if (plan.writes && request->last_time < entry_clock) {
+        machine->counters.too_late++;
         (void)answer_refusal(run, request, WIRE_TOO_LATE, 0);
         return TORC_OK;
     }
@@ -377,6 +379,7 @@ enum torc_status shard_machine_admit(struct shard_machine *machine,
     struct shard_record record;
     uint64_t clock = machine->state.clock;
     if (shard_records_find(&machine->records, request->client, request->number, clock, &record)) {
+        machine->counters.from_records++;
         shard_outcomes_add(outcomes, request->client, request->number, record.answer);
         return TORC_EXISTS;
     }

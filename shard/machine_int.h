@@ -44,6 +44,7 @@ struct shard_machine {
     struct shard_records records;
     uint64_t next_expiry_ms; /* Lower bound of the index; 0: it is empty. */
     bool unwritten;          /* A batch holds what kv does not. */
+    struct shard_machine_counters counters;
 
     struct shard_memory key, value; /* For the row that is being read or written. */
     struct shard_memory tokens;     /* Of the operations of the request at hand, uint64_t each. */

@@ -752,6 +752,24 @@ bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
     return true;
 }
 
+const struct consensus_counters *shard_node_replica_counters(const struct shard_node *node,
+                                                             uint32_t group)
+{
+    const struct node_replica *replica = node_find_replica(node, group);
+    return replica == NULL || replica->consensus == NULL ? NULL
+                                                         : shard_group_counters(replica->consensus);
+}
+
+bool shard_node_machine_info(const struct shard_node *node, uint32_t group,
+                             struct shard_machine_info *ret_info)
+{
+    const struct node_replica *replica = node_find_replica(node, group);
+    if (replica == NULL || replica->service == NULL)
+        return false;
+    shard_machine_info(shard_service_machine(replica->service), ret_info);
+    return true;
+}
+
 bool shard_node_lease_holds(const struct shard_node *node, uint32_t group, uint64_t now_ms)
 {
     const struct node_replica *replica = node_find_replica(node, group);

@@ -105,6 +105,12 @@ const struct shard_map *shard_node_map(const struct shard_node *node);
 /* What the replica of a group knows of its consensus; false when there is none running here. */
 bool shard_node_replica_info(const struct shard_node *node, uint32_t group,
                              struct consensus_info *ret_info);
+/* Rare paths of its consensus in this life, borrowed until it ends; NULL when there is none. */
+const struct consensus_counters *shard_node_replica_counters(const struct shard_node *node,
+                                                             uint32_t group);
+/* What its state machine is at; false when there is none running here (or it is not of data). */
+bool shard_node_machine_info(const struct shard_node *node, uint32_t group,
+                             struct shard_machine_info *ret_info);
 /* Whether the replica here leads under a lease that has not run out at `now_ms`. */
 bool shard_node_lease_holds(const struct shard_node *node, uint32_t group, uint64_t now_ms);
 /* Whether a replica cannot apply because the disk has no room for the state. */

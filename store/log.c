@@ -326,6 +326,7 @@ void store_log_stats(const struct store_log *log, struct store_log_stats *ret_st
         .appends = log->appends,
         .syncs = log->syncs,
         .copied_records = log->copied_records,
+        .torn_batches = log->torn_batches,
         .position = log->position,
     };
 }

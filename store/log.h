@@ -83,6 +83,7 @@ struct store_log_stats {
     uint64_t appends;        /* Batches written since open, by callers and by copying. */
     uint64_t syncs;          /* Of segments, since open. */
     uint64_t copied_records; /* Copied forward since open. */
+    uint64_t torn_batches;   /* Found in part, and dropped: they were never synced. 0 or 1. */
     struct store_position position;
 };
 

@@ -47,6 +47,7 @@ struct store_log {
     uint64_t appends;
     uint64_t syncs;
     uint64_t copied_records;
+    uint64_t torn_batches;
     bool failed; /* A write or sync failed: what the disk holds is unknown. */
 };
 

@@ -389,6 +389,7 @@ static enum torc_status read_unsynced(struct recovery *r)
             return status;
         block += blocks;
     }
+    r->log->torn_batches += highest > r->batch;
     return check_rest(r, block);
 }
 

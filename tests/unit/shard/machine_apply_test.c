@@ -89,6 +89,7 @@ Test(machine_apply, retries_are_answered_from_the_record)
     answer = again(&fixture, 900, last_time, &add, 1);
     cr_assert(base_bytes_equal(answer.encoded, base_bytes_of(first, size)));
     cr_assert_eq(value_of(&fixture, "k"), 2);
+    cr_assert_eq(fixture_info(&fixture).counters.from_records, 1); /* Since it was opened. */
     shard_machine_check(fixture.machine);
     fixture_fini(&fixture);
 }
@@ -109,6 +110,7 @@ Test(machine_apply, after_its_last_time_it_is_too_late)
     fixture.stamp = last_time + 1;
     cr_assert_eq(again(&fixture, 900, last_time, &add, 1).status, WIRE_TOO_LATE);
     cr_assert_eq(again(&fixture, 901, last_time, &add, 1).status, WIRE_TOO_LATE);
+    cr_assert_eq(fixture_info(&fixture).counters.too_late, 2);
     cr_assert_eq(fixture_info(&fixture).records_count, 0);
     cr_assert_eq(fixture_info(&fixture).records_bytes, 0);
     fixture_sleep(&fixture, 1);

@@ -135,6 +135,12 @@ Test(node, a_retry_runs_once_over_a_failover)
     cr_assert(trio_request(trio, next, 1, &op, 500, &answer));
     cr_assert_eq(answer.status, WIRE_DONE);
     cr_assert_eq(answer.value_number, 5);
+    struct shard_machine_info info;
+    cr_assert(shard_node_machine_info(trio_node(trio, next), 1, &info));
+    cr_assert_eq(info.counters.from_records, 1);
+    cr_assert_eq(shard_node_replica_counters(trio_node(trio, next), 1)->elections_won, 1);
+    cr_assert_not(shard_node_machine_info(trio_node(trio, next), 9, &info));
+    cr_assert_null(shard_node_replica_counters(trio_node(trio, next), 9));
     cr_assert(trio_request(trio, next, 2, &op, 500, &answer));
     cr_assert_eq(answer.value_number, 10);
     trio_free(trio);

@@ -383,6 +383,31 @@ TEST_BODY(log, torn_block_is_damage, set_up, tear_down)
     cr_assert_eq(log_disk_open(&disk), TORC_DAMAGED);
 }
 
+static enum store_sim_fate every_second_lost(void *context)
+{
+    uint32_t *count = context;
+    return (*count)++ % 2 == 0 ? STORE_SIM_KEPT : STORE_SIM_LOST;
+}
+
+/* A batch of which blocks are missing was never synced: it is dropped, and counted. */
+TEST_BODY(log, batch_found_in_part_is_dropped, set_up, tear_down)
+{
+    append(log_record_replica(0));
+    store_sim_device_inject(disk.sim, STORE_SIM_STOP, 0);
+    uint64_t batch;
+    struct store_record record = log_record_entry(0, 1, 5, base_bytes_of(payload, 3000));
+    cr_assert_eq(store_log_append(disk.log, &record, 1, &batch), TORC_IO);
+    log_disk_close(&disk);
+    uint32_t count = 0;
+    store_sim_device_power_loss(disk.sim, every_second_lost, &count);
+    cr_assert_eq(log_disk_open(&disk), TORC_OK);
+    cr_assert_gt(count, 1);
+    cr_assert_eq(stats().torn_batches, 1);
+    cr_assert_eq(stats().entries, 0);
+    cr_assert_eq(reopen(), TORC_OK);
+    cr_assert_eq(stats().torn_batches, 0);
+}
+
 /* Starting again and again with nothing new makes no segment and writes no log block. */
 TEST_BODY(log, restart_with_nothing_new_costs_no_segment, set_up, tear_down)
 {

@@ -51,6 +51,8 @@ static void check_proposed(struct sim *sim, const struct sim_host *host,
                            const struct ledger_slot *slot, const struct store_record *record,
                            uint64_t value)
 {
+    sim->coverage->adopted_foreign +=
+        record->origin.node != host->id && slot->given[host->index] == 0;
     unsigned long long at = (unsigned long long)record->slot;
     if (!owns(host, record->ballot))
         sim_fail(sim, "ballots", "S2: group %u, slot %llu: node %u accepts what nobody proposed",
@@ -88,7 +90,12 @@ uint32_t check_entry_given(struct sim *sim, const struct sim_host *host,
         check_chosen_value(sim, host, record->group, record->slot, value, "is taught");
     else
         check_proposed(sim, host, slot, record, value);
-    return ledger_add(sim->ledger, slot, record->ballot, value);
+    struct ledger_proposal added = {.ballot = record->ballot,
+                                    .origin = record->origin,
+                                    .kind = (enum consensus_entry_kind)record->tag,
+                                    .value = value,
+                                    .last_time = check_effects_proposed(sim, record)};
+    return ledger_add(sim->ledger, slot, &added);
 }
 
 void check_entry_sent(struct sim *sim, const struct sim_host *host, uint32_t group,

@@ -42,10 +42,12 @@ void check_marked(struct sim *sim, const struct sim_host *host, uint32_t group, 
 }
 
 /* A slot is applied when the own log holds it in synced storage, so that is what was applied. */
-void check_applied(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t slot)
+void check_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
+                   const struct shard_state *state)
 {
     struct ledger *ledger = sim->ledger;
     struct ledger_replica *replica = ledger_replica(ledger, group, host->index);
+    uint64_t slot = state->slot;
     check_chosen_claim(sim, host, group, slot, "applies");
     for (uint64_t s = replica->applied + 1; s <= slot; s++) {
         uint32_t held = ledger_slot(ledger, group, s)->held[host->index];
@@ -53,6 +55,7 @@ void check_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
             sim_fail(sim, "chosen", "S8: group %u: node %u applies slot %llu, not in its log",
                      group, host->id, (unsigned long long)s);
         check_chosen_value(sim, host, group, s, ledger_proposal(ledger, held)->value, "applies");
+        check_effects_applied(sim, host, group, s, held, state->clock);
     }
     replica->applied = slot;
 }

@@ -12,6 +12,16 @@ void check_promise_given(struct sim *sim, const struct sim_host *host, uint32_t 
     replica->promised_given = ballot;
 }
 
+/* Accepting at a ballot is promising it. */
+void check_promise_kept(struct sim *sim, const struct sim_host *host, uint32_t group,
+                        struct base_ballot ballot)
+{
+    const struct ledger_replica *replica = ledger_replica(sim->ledger, group, host->index);
+    if (!base_ballot_equal(ballot, replica->promised_given))
+        sim_fail(sim, "promises", "S5: group %u: node %u accepts what it has not promised", group,
+                 host->id);
+}
+
 /* A message that counts as this replica's vote, or tells of one. What leaves in one turn for
  * several peers has no order. */
 void check_ballot_vote(struct sim *sim, const struct sim_host *host, uint32_t group,

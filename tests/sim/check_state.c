@@ -47,7 +47,7 @@ void check_state(struct sim *sim, struct sim_host *host)
                      g, host->id, (unsigned long long)state.slot,
                      (unsigned long long)host->applied[g], (unsigned long long)info.chosen);
         if (host->identity == SIM_GENUINE)
-            check_applied(sim, host, g, state.slot);
+            check_applied(sim, host, g, &state);
         host->applied[g] = state.slot;
         sim_trace(sim, "applied", host->index, g, state.slot, state.hash);
         sim_note(sim, state.hash);

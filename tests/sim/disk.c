@@ -195,6 +195,7 @@ bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch)
     struct store_log_stats stats;
     store_log_stats(host->log, &stats);
     host->segments = stats.oldest;
+    sim->coverage->torn_batches += stats.torn_batches;
     *ret_batch = stats.position.batch;
     witness_recovered(sim, host, *ret_batch);
     return true;

@@ -31,6 +31,7 @@ void host_init(struct sim *sim, uint32_t index)
 
 static void close_process(struct sim *sim, struct sim_host *host, bool power)
 {
+    counters_host(sim, host);
     disk_crash(sim, host, power);
     shard_node_free(host->node);
     host->node = NULL;
@@ -125,6 +126,7 @@ void host_start(struct sim *sim, struct sim_host *host)
     host->recovery = NULL;
     memset(host->seen_batch, 0, sizeof(host->seen_batch));
     memset(host->applied, 0, sizeof(host->applied));
+    host->map_version = 0;
     sim_trace(sim, "start", host->index, host->life, batch, config.incarnation);
     sim_note(sim, batch);
     host_turn_at(sim, host, sim->now_us);
@@ -199,6 +201,7 @@ static void note_info(struct sim *sim, struct sim_host *host)
             sim->leaders[g] = host->id;
             sim_trace(sim, "leads", host->index, g, info.ballot.round, info.applied);
         }
+        check_lease(sim, host, g, &info);
         /* No log grows past log_size_max in so short a run, and below it none lets go of what a
          * voter lacks. */
         if (info.behind_compaction)
@@ -231,6 +234,7 @@ void host_turn(struct sim *sim, struct sim_host *host)
     host_turn_at(sim, host, sim->now_us + (wait_us > 0 ? wait_us : 100));
     check_state(sim, host);
     note_info(sim, host);
+    check_node_map(sim, host);
     shard_node_check(host->node);
 }
 

@@ -18,7 +18,9 @@ static void choose_first_map(struct sim *sim)
     uint64_t value = ledger_value(CONSENSUS_VALUE, origin, first);
     base_free(sim->allocator, (void *)(uintptr_t)first.data, first.size);
     struct ledger_slot *slot = ledger_slot(sim->ledger, SHARD_PLACEMENT_GROUP, 1);
-    ledger_add(sim->ledger, slot, origin, value);
+    ledger_add(sim->ledger, slot,
+               &(struct ledger_proposal){
+                   .ballot = origin, .origin = origin, .kind = CONSENSUS_VALUE, .value = value});
     slot->chosen = value;
     sim->ledger->groups[SHARD_PLACEMENT_GROUP].chosen = 1;
 }
@@ -53,6 +55,10 @@ void ledger_fini(struct sim *sim)
     }
     base_array_free(sim->allocator, ledger->proposals, &ledger->proposals_capacity,
                     sizeof(*ledger->proposals));
+    struct ledger_effects *effects = &ledger->effects;
+    base_array_free(sim->allocator, effects->list, &effects->capacity, sizeof(*effects->list));
+    base_free(sim->allocator, effects->table, effects->table_size * sizeof(*effects->table));
+    base_array_free(sim->allocator, ledger->maps, &ledger->maps_capacity, sizeof(*ledger->maps));
     base_array_free(sim->allocator, ledger->found, &ledger->found_capacity, sizeof(*ledger->found));
     base_array_free(sim->allocator, ledger->entries, &ledger->entries_capacity,
                     sizeof(*ledger->entries));
@@ -97,13 +103,13 @@ uint32_t ledger_find(const struct ledger *ledger, const struct ledger_slot *slot
     return number;
 }
 
-uint32_t ledger_add(struct ledger *ledger, struct ledger_slot *slot, struct base_ballot ballot,
-                    uint64_t value)
+uint32_t ledger_add(struct ledger *ledger, struct ledger_slot *slot,
+                    const struct ledger_proposal *proposal)
 {
     uint32_t number = (uint32_t)ledger->proposal_count++;
     GROW(ledger, ledger->proposals, ledger->proposals_capacity, ledger->proposal_count);
-    ledger->proposals[number] =
-        (struct ledger_proposal){.ballot = ballot, .value = value, .next = slot->proposals};
+    ledger->proposals[number] = *proposal;
+    ledger->proposals[number].next = slot->proposals;
     slot->proposals = number;
     return number;
 }

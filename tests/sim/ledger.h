@@ -12,6 +12,7 @@
 #ifndef TORC_TESTS_SIM_LEDGER_H
 #define TORC_TESTS_SIM_LEDGER_H
 
+#include "shard/keys.h"
 #include "tests/sim/sim.h"
 
 struct ledger_proposal { /* A value in a slot at a ballot. */
@@ -19,6 +20,9 @@ struct ledger_proposal { /* A value in a slot at a ballot. */
     uint64_t value;
     uint32_t next;    /* Of the same slot; 0: none. */
     uint32_t holders; /* Nodes, as bits, in whose synced log it was accepted once. */
+    enum consensus_entry_kind kind;
+    struct base_ballot origin;
+    uint64_t last_time; /* Of its requests; 0: it has none. */
 };
 
 struct ledger_slot {
@@ -56,8 +60,27 @@ struct ledger_group {
     uint64_t chosen;                               /* All slots up to here are. */
     struct ledger_replica replicas[SIM_NODES_MAX]; /* By node. */
     uint32_t voters;                               /* Nodes, as bits. */
+    uint64_t effects; /* Up to here its effects were looked at; the newest barrier up to there. */
+    struct base_ballot barrier;
     struct ledger_ballot *ballots;
     size_t ballot_count, ballots_capacity;
+};
+
+struct ledger_effect { /* Of a request. */
+    struct wire_client_id client;
+    uint64_t number;
+    uint32_t group;
+    uint64_t slot;             /* Where it was executed; 0: nowhere yet. */
+    const struct sim_key *key; /* A counter that it adds to; NULL: none. */
+    int64_t delta;
+};
+
+struct ledger_effects {
+    struct ledger_effect *list;
+    size_t count, capacity;
+    uint32_t *table; /* Places in the list, from 1, by request id. */
+    size_t table_size;
+    bool unsure; /* Some may have been missed. */
 };
 
 struct ledger_entry { /* Of a message. */
@@ -81,6 +104,9 @@ struct ledger {
     uint64_t batches[SIM_NODES_MAX];      /* The last synced batch of its log. */
     struct ledger_found *found;
     size_t found_count, found_capacity;
+    struct ledger_effects effects;
+    uint64_t *maps; /* Hash of each version of the cluster's map; 0: not seen yet. */
+    size_t maps_capacity;
     struct ledger_entry *entries; /* Of the message that is looked at. */
     size_t entries_capacity;
 };
@@ -97,8 +123,8 @@ const struct ledger_proposal *ledger_proposal(const struct ledger *ledger, uint3
 /* The proposal of a slot at a ballot; 0: none is known. */
 uint32_t ledger_find(const struct ledger *ledger, const struct ledger_slot *slot,
                      struct base_ballot ballot);
-uint32_t ledger_add(struct ledger *ledger, struct ledger_slot *slot, struct base_ballot ballot,
-                    uint64_t value);
+uint32_t ledger_add(struct ledger *ledger, struct ledger_slot *slot,
+                    const struct ledger_proposal *proposal);
 /* The replica of a group on a node; NULL: none. */
 struct ledger_replica *ledger_replica(struct ledger *ledger, uint32_t group, uint32_t node);
 bool ledger_quorum(const struct ledger_group *group, uint32_t nodes);
@@ -129,11 +155,21 @@ void check_chosen_claim(struct sim *sim, const struct sim_host *host, uint32_t g
 void check_chosen_value(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t slot,
                         uint64_t value, const char *what);
 void check_marked(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t slot);
-void check_applied(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t slot);
+void check_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
+                   const struct shard_state *state);
+
+/* check_effects.c: an entry is proposed for the first time; returns the last time of its requests.
+ * One is applied, and the state's clock is then this. At rest, when counters have been read. */
+uint64_t check_effects_proposed(struct sim *sim, const struct store_record *record);
+void check_effects_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
+                           uint64_t slot, uint32_t proposal, uint64_t clock);
+void check_effects(struct sim *sim);
 
 /* check_promises.c */
 void check_promise_given(struct sim *sim, const struct sim_host *host, uint32_t group,
                          struct base_ballot ballot);
+void check_promise_kept(struct sim *sim, const struct sim_host *host, uint32_t group,
+                        struct base_ballot ballot);
 void check_ballot_vote(struct sim *sim, const struct sim_host *host, uint32_t group,
                        const struct consensus_message *message);
 

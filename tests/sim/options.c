@@ -95,7 +95,7 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->groups = (uint32_t)pick(prng, 1, SIM_GROUPS_MAX - 1);
     options->routers = (uint32_t)pick(prng, 1, SIM_ROUTERS_MAX);
     options->clients = (uint32_t)pick(prng, 2, SIM_CLIENTS_MAX);
-    options->vnode_bits = (uint32_t)pick(prng, 3, 7);
+    options->vnode_bits = (uint32_t)pick(prng, 3, SIM_VNODE_BITS_MAX);
     for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
         options->faults |= (uint32_t)often(prng, 600) << i;
     options->loss = (uint32_t)pick(prng, 1, 100);

@@ -15,6 +15,8 @@ void sim_router_start(struct sim *sim, uint32_t index)
     router->request_count = 0;
     memset(router->windows, 0, sizeof(router->windows));
     memset(router->credits, 0, sizeof(router->credits));
+    memset(router->epochs, 0, sizeof(router->epochs));
+    router->map_version = 0;
     struct router_courier_config config = {
         .cluster = sim->cluster,
         .client = {.high = index + 1, .low = router->life},
@@ -38,6 +40,7 @@ void sim_router_start(struct sim *sim, uint32_t index)
 
 void sim_router_free(struct sim *sim, struct sim_router *router)
 {
+    counters_router(sim, router);
     router_courier_free(router->courier);
     base_array_free(sim->allocator, router->requests, &router->requests_capacity,
                     sizeof(*router->requests));
@@ -50,6 +53,7 @@ void sim_router_kill(struct sim *sim, struct sim_router *router)
         if (sim->clients[i].busy && sim->clients[i].router == router->index)
             client_abandon(sim, &sim->clients[i]);
     }
+    counters_router(sim, router);
     router_courier_free(router->courier);
     sim_router_start(sim, router->index);
 }
@@ -131,5 +135,6 @@ void sim_router_receive(struct sim *sim, struct sim_router *router, const struct
     sim_trace(sim, "receive", head->to, head->from, envelope->type, 0);
     check_credit_heard(sim, router, envelope);
     router_courier_receive(router->courier, envelope);
+    check_router_map(sim, router);
     sim_router_flush(sim, router);
 }

@@ -44,8 +44,9 @@ enum {
     SIM_CLIENTS_MAX = 12,
     SIM_TOOL = SIM_NODES_MAX + SIM_ROUTERS_MAX, /* The place that sends the first map. */
     SIM_PLACES_MAX = SIM_TOOL + 1,              /* Nodes, then routers, then the tool. */
-    SIM_EVENTS_MAX = 200000,                    /* Under way at once; more: messages breed. */
-    SIM_TRACE_MAX = 48,                         /* Last events that a failure shows. */
+    SIM_VNODE_BITS_MAX = 7,
+    SIM_EVENTS_MAX = 200000, /* Under way at once; more: messages breed. */
+    SIM_TRACE_MAX = 48,      /* Last events that a failure shows. */
 };
 
 /* ---- Options
@@ -134,6 +135,34 @@ bool sim_faults_parse(const char *text, uint32_t *ret_faults);
     X(wiped_nodes, true)                                                                           \
     X(old_copies, true)                                                                            \
     X(old_copies_refused, true)                                                                    \
+    X(elections, true)                                                                             \
+    X(elections_won, true)                                                                         \
+    X(stepped_down, true)                                                                          \
+    X(canvasses_refused, true)                                                                     \
+    X(adopted_foreign, true) /* Phase 1: of others, never seen before. */                          \
+    X(holes_filled, true)                                                                          \
+    X(ballot_mismatches, true)                                                                     \
+    X(learned_over_another, true)                                                                  \
+    X(slots_learned, true)                                                                         \
+    X(slots_from_the_log, true)                                                                    \
+    X(slots_sent_again, true)                                                                      \
+    X(entries_voided, true)                                                                        \
+    X(stale_messages, true)                                                                        \
+    X(leases_held, true)                                                                           \
+    X(lease_waits, true)                                                                           \
+    X(lease_waits_of_restart, true)                                                                \
+    X(refused_foreign, true)                                                                       \
+    X(refused_repeated, true)                                                                      \
+    X(refused_replica, true)                                                                       \
+    X(torn_batches, true)                                                                          \
+    X(maps_taken, true)                                                                            \
+    X(answered_from_records, true)                                                                 \
+    X(late_copies_refused, true)                                                                   \
+    X(requests_executed, true)                                                                     \
+    X(effects_summed, true)                                                                        \
+    X(copies_sent, true)                                                                           \
+    X(probes, true)                                                                                \
+    X(leaders_lost, true)                                                                          \
     X(leader_changes, true)                                                                        \
     X(learned_values, true)                                                                        \
     X(loads, true)                                                                                 \
@@ -261,6 +290,7 @@ struct sim_host {
     uint64_t applied[SIM_GROUPS_MAX];   /* Last looked at. */
     bool refusing;                      /* Its store refuses writes in this turn. */
     uint64_t full_until_us;             /* ... and has no room. */
+    uint64_t map_version;               /* In this life. */
 };
 
 /* ---- Routers and clients
@@ -288,6 +318,7 @@ struct sim_router {
     struct sim_request *requests; /* Of this life. */
     size_t request_count, requests_capacity;
     struct sim_credit credits[SIM_NODES_MAX][SIM_GROUPS_MAX];
+    uint64_t map_version, epochs[1 << SIM_VNODE_BITS_MAX];
 };
 
 enum sim_key_kind {
@@ -471,6 +502,10 @@ void witness_recovered(struct sim *sim, const struct sim_host *host, uint64_t ba
 void witness_sent(struct sim *sim, const struct sim_host *host,
                   const struct wire_envelope *envelope);
 
+/* counters.c: a life of a node or a router ends. */
+void counters_host(struct sim *sim, const struct sim_host *host);
+void counters_router(struct sim *sim, const struct sim_router *router);
+
 /* Checkers. */
 void check_state(struct sim *sim, struct sim_host *host);
 void check_request_sent(struct sim *sim, struct sim_router *router,
@@ -488,6 +523,10 @@ void check_histories(struct sim *sim);
 void check_owners(struct sim *sim);
 void check_vote(struct sim *sim, const struct sim_host *host, const struct wire_envelope *envelope);
 void check_refused(struct sim *sim, const struct sim_host *host);
+void check_lease(struct sim *sim, const struct sim_host *host, uint32_t group,
+                 const struct consensus_info *info);
+void check_node_map(struct sim *sim, struct sim_host *host);
+void check_router_map(struct sim *sim, struct sim_router *router);
 void check_outcome_in_time(struct sim *sim, const struct sim_client *client);
 /* Whether all replicas are at one slot with one state, and everything was read. */
 bool check_at_rest(struct sim *sim);

@@ -25,9 +25,12 @@ static void give(struct sim *sim, const struct sim_host *host, const struct stor
     case STORE_RECORD_LEARNED: {
         bool learned = record->kind == STORE_RECORD_LEARNED;
         if (!learned)
-            check_promise_given(sim, host, record->group, record->ballot);
+            check_promise_kept(sim, host, record->group, record->ballot);
         uint32_t proposal = check_entry_given(sim, host, record);
-        ledger_slot(ledger, record->group, record->slot)->given[node] = proposal;
+        struct ledger_slot *slot = ledger_slot(ledger, record->group, record->slot);
+        sim->coverage->learned_over_another +=
+            learned && slot->given[node] != 0 && slot->given[node] != proposal;
+        slot->given[node] = proposal;
         if (record->slot > replica->last)
             replica->last = record->slot;
         return;

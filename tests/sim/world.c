@@ -294,6 +294,7 @@ uint64_t sim_run(struct sim *sim)
         run_until(sim, sim->now_us + WORLD_STEP_US);
     }
     check_owners(sim);
+    check_effects(sim);
     check_keys(sim);
     check_histories(sim);
     return sim->hash;

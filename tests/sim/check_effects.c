@@ -1,0 +1,194 @@
+/* What requests did to the state, counted there (S17): each is executed at one slot of one group,
+ * which its record in the state tells; one whose entry has no effect leaves none; and counters are
+ * the sums of what was executed, to the unit. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shard/keys.h"
+#include "tests/sim/ledger.h"
+
+enum { BLOCK_HEAD_SIZE = 8, RECORD_HEAD_SIZE = 40 }; /* shard/records.h has the layout. */
+
+static uint64_t hash_of(struct wire_client_id client, uint64_t number)
+{
+    uint64_t hash =
+        (client.high * UINT64_C(0x9E3779B97F4A7C15) ^ client.low) * UINT64_C(0xBF58476D1CE4E5B9) ^
+        number;
+    hash *= UINT64_C(0x94D049BB133111EB);
+    return hash ^ hash >> 31;
+}
+
+static void rehash(struct ledger_effects *effects, const struct base_allocator *allocator)
+{
+    size_t size = effects->table_size == 0 ? 1024 : effects->table_size * 2;
+    base_free(allocator, effects->table, effects->table_size * sizeof(*effects->table));
+    effects->table = base_alloc_zero(allocator, size * sizeof(*effects->table));
+    effects->table_size = size;
+    for (uint32_t i = 0; i < effects->count; i++) {
+        const struct ledger_effect *effect = &effects->list[i];
+        size_t at = hash_of(effect->client, effect->number) & (size - 1);
+        while (effects->table[at] != 0)
+            at = (at + 1) & (size - 1);
+        effects->table[at] = i + 1;
+    }
+}
+
+/* The effect of a request, added if it was never heard of. Dead after the next call. */
+static struct ledger_effect *effect_of(struct sim *sim, struct wire_client_id client,
+                                       uint64_t number)
+{
+    struct ledger_effects *effects = &sim->ledger->effects;
+    if (2 * effects->count >= effects->table_size)
+        rehash(effects, sim->allocator);
+    size_t at = hash_of(client, number) & (effects->table_size - 1);
+    for (; effects->table[at] != 0; at = (at + 1) & (effects->table_size - 1)) {
+        struct ledger_effect *found = &effects->list[effects->table[at] - 1];
+        if (found->client.high == client.high && found->client.low == client.low &&
+            found->number == number)
+            return found;
+    }
+    effects->list = base_array_reserve(sim->allocator, effects->list, &effects->capacity,
+                                       effects->count + 1, sizeof(*effects->list));
+    effects->list[effects->count] = (struct ledger_effect){.client = client, .number = number};
+    effects->table[at] = (uint32_t)++effects->count;
+    return &effects->list[effects->count - 1];
+}
+
+/* ---- What is proposed. */
+
+/* Keys that are only added to. */
+static const struct sim_key *counter_of(const struct sim *sim, struct base_bytes name)
+{
+    for (uint32_t i = 0; i < sim->key_count; i++) {
+        const struct sim_key *key = &sim->keys[i];
+        if (key->kind == SIM_KEY_COUNTER && strlen(key->name) == name.size &&
+            memcmp(key->name, name.data, name.size) == 0)
+            return key;
+    }
+    return NULL;
+}
+
+/* Returns the last time of its requests. */
+uint64_t check_effects_proposed(struct sim *sim, const struct store_record *record)
+{
+    uint64_t last_time = 0;
+    struct wire_entry entry;
+    if (record->group == SHARD_PLACEMENT_GROUP || record->tag != CONSENSUS_VALUE)
+        return 0;
+    if (wire_entry_read(record->payload, &entry) != TORC_OK)
+        sim_fail(sim, "codec", "group %u: an entry is proposed that does not decode",
+                 record->group);
+    struct base_bytes rest = entry.requests;
+    for (uint32_t i = 0; i < entry.request_count; i++) {
+        struct wire_request request;
+        struct wire_op op;
+        size_t cursor = 0;
+        if (wire_request_read(rest, &sim->map.limits, &request) != TORC_OK)
+            sim_fail(sim, "codec", "group %u: a request is proposed that does not decode",
+                     record->group);
+        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+        if (request.last_time > last_time)
+            last_time = request.last_time;
+        if (!wire_op_next(&request, &cursor, &op) || op.type != WIRE_OP_ADD)
+            continue;
+        struct ledger_effect *effect = effect_of(sim, request.client, request.number);
+        effect->key = counter_of(sim, op.key);
+        effect->delta = (int64_t)op.a;
+    }
+    return last_time;
+}
+
+/* ---- What is executed. */
+
+static void execute(struct sim *sim, uint32_t group, uint64_t slot, const uint8_t *record)
+{
+    struct wire_client_id client = {.high = base_get_le64(record),
+                                    .low = base_get_le64(record + 8)};
+    struct ledger_effect *effect = effect_of(sim, client, base_get_le64(record + 16));
+    if (effect->slot != 0)
+        sim_fail(sim, "effects",
+                 "S17: request %llu of %llu.%llu is executed in slot %llu of group %u and in slot "
+                 "%llu of group %u",
+                 (unsigned long long)effect->number, (unsigned long long)client.high,
+                 (unsigned long long)client.low, (unsigned long long)effect->slot, effect->group,
+                 (unsigned long long)slot, group);
+    effect->group = group;
+    effect->slot = slot;
+    sim->coverage->requests_executed++;
+}
+
+/* Its records, one after the other. */
+static void read_block(struct sim *sim, uint32_t group, uint64_t slot, struct base_bytes block)
+{
+    size_t at = BLOCK_HEAD_SIZE;
+    uint32_t count = block.size < BLOCK_HEAD_SIZE ? 0 : base_get_le32(block.data + 4);
+    for (uint32_t i = 0; i < count && block.size - at >= RECORD_HEAD_SIZE; i++) {
+        execute(sim, group, slot, block.data + at);
+        at += RECORD_HEAD_SIZE + base_get_le32(block.data + at + 36);
+    }
+    if (at != block.size)
+        sim_fail(sim, "codec", "group %u: the records of slot %llu do not decode", group,
+                 (unsigned long long)slot);
+}
+
+/* An entry first proposed under a lower ballot than the newest barrier before it does nothing. */
+static bool has_effect(struct ledger_group *group, const struct ledger_proposal *proposal)
+{
+    int order = base_ballot_compare(proposal->origin, group->barrier);
+    if (proposal->kind == CONSENSUS_BARRIER && order > 0)
+        group->barrier = proposal->origin;
+    return proposal->kind == CONSENSUS_VALUE && order >= 0;
+}
+
+void check_effects_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
+                           uint64_t slot, uint32_t proposal, uint64_t clock)
+{
+    struct ledger_group *in = &sim->ledger->groups[group];
+    if (slot != in->effects + 1)
+        return; /* Another replica was first: they agree on it (check_state.c). */
+    in->effects = slot;
+    const struct ledger_proposal *applied = ledger_proposal(sim->ledger, proposal);
+    bool effective = has_effect(in, applied);
+    if (group == SHARD_PLACEMENT_GROUP)
+        return;
+    uint8_t key[SHARD_KEY_RECORDS_SIZE];
+    struct store_value value;
+    shard_key_records_write(key, group, slot);
+    if (store_kv_get(host->kv, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK) {
+        /* Applied so late, with others after it, that its records may be gone already. */
+        sim->ledger->effects.unsure |=
+            effective && applied->last_time != 0 && applied->last_time < clock;
+        return;
+    }
+    if (!effective)
+        sim_fail(sim, "effects", "S17: group %u: slot %llu is of a deposed leader and has effect",
+                 group, (unsigned long long)slot);
+    read_block(sim, group, slot, value.bytes);
+    store_value_release(&value);
+}
+
+/* ---- At rest. */
+
+void check_effects(struct sim *sim)
+{
+    const struct ledger_effects *effects = &sim->ledger->effects;
+    if (effects->unsure)
+        return;
+    sim->coverage->effects_summed++;
+    for (uint32_t k = 0; k < sim->key_count; k++) {
+        const struct sim_key *key = &sim->keys[k];
+        if (key->kind != SIM_KEY_COUNTER)
+            continue;
+        int64_t sum = 0;
+        for (uint32_t i = 0; i < effects->count; i++)
+            sum += effects->list[i].key == key && effects->list[i].slot != 0
+                       ? effects->list[i].delta
+                       : 0;
+        char text[32] = "0";
+        if (key->last.present && key->last.size < sizeof(text))
+            memcpy(text, key->last.bytes, key->last.size);
+        if (strtoll(text, NULL, 10) != sum)
+            sim_fail(sim, "effects", "S17: counter %s is %s, and %lld was added to it", key->name,
+                     text, (long long)sum);
+    }
+}

@@ -8,6 +8,7 @@
  * zeroes. */
 struct sector {
     uint32_t references;
+    bool adrift; /* Its sync failed: no later one writes it. In a cache only. */
     uint8_t bytes[];
 };
 
@@ -42,6 +43,7 @@ struct store_sim_device {
     enum store_sim_fault fault;
     uint64_t fault_at; /* Value of counters.operations that meets it. */
     bool fault_set;
+    bool lies;
 };
 
 /* --- Sectors and files --- */
@@ -68,6 +70,7 @@ static struct sector *sector_new(struct store_sim_device *device, const void *by
 {
     struct sector *sector = base_alloc(device->allocator, sector_bytes(device));
     sector->references = 1;
+    sector->adrift = false;
     memcpy(sector->bytes, bytes, device->config.sector_size);
     return sector;
 }
@@ -156,8 +159,21 @@ static void file_settle(struct store_sim_device *device, struct file *file, uint
 static void file_sync(struct store_sim_device *device, struct file *file)
 {
     for (uint32_t i = 0; i < file->sectors; i++)
-        if (file->cached[i] != NULL)
+        if (file->cached[i] != NULL && !file->cached[i]->adrift)
             file_settle(device, file, i);
+}
+
+/* Sectors may be shared with clones, so one that goes adrift is a new one. */
+static void file_set_adrift(struct store_sim_device *device, struct file *file)
+{
+    for (uint32_t i = 0; i < file->sectors; i++) {
+        if (file->cached[i] == NULL || file->cached[i]->adrift)
+            continue;
+        struct sector *adrift = sector_new(device, file->cached[i]->bytes);
+        adrift->adrift = true;
+        sector_unref(device, file->cached[i]);
+        file->cached[i] = adrift;
+    }
 }
 
 /* --- Faults --- */
@@ -166,12 +182,24 @@ static void file_sync(struct store_sim_device *device, struct file *file)
 static bool meets_fault(struct store_sim_device *device, enum store_sim_fault *ret_fault)
 {
     uint64_t now = device->counters.operations++;
-    if (!device->fault_set || now < device->fault_at)
-        return false;
+    if (!device->fault_set || now < device->fault_at || device->fault == STORE_SIM_SYNC_ERROR)
+        return false; /* Syncs of files ask for that one themselves. */
+    device->counters.faults++;
     *ret_fault = device->fault;
     if (device->fault == STORE_SIM_STOP)
         return true;
     device->fault_set = false;
+    return true;
+}
+
+static bool meets_sync_error(struct store_sim_device *device)
+{
+    if (!device->fault_set || device->fault != STORE_SIM_SYNC_ERROR ||
+        device->counters.operations < device->fault_at)
+        return false;
+    device->fault_set = false;
+    device->counters.operations++;
+    device->counters.faults++;
     return true;
 }
 
@@ -183,6 +211,12 @@ static bool plain_operation(struct store_sim_device *device, enum torc_status *r
         return true;
     *ret_status = fault == STORE_SIM_LOST_WRITE ? TORC_OK : TORC_IO;
     return false;
+}
+
+/* A change of a name shows at once, whatever the disk does. */
+static bool plain_change(struct store_sim_device *device, enum torc_status *ret_status)
+{
+    return plain_operation(device, ret_status) || *ret_status == TORC_OK;
 }
 
 static enum torc_status do_write(struct store_sim_device *device, struct file *file,
@@ -209,6 +243,8 @@ static enum torc_status do_write(struct store_sim_device *device, struct file *f
     case STORE_SIM_MISDIRECTED:
         file_write(device, file, offset + device->config.sector_size, data, size);
         return TORC_OK;
+    case STORE_SIM_SYNC_ERROR:
+        break; /* Of syncs only. */
     }
     return TORC_IO;
 }
@@ -217,9 +253,14 @@ static enum torc_status do_sync(struct store_sim_device *device, struct file *fi
 {
     enum torc_status status;
     device->counters.syncs++;
+    if (meets_sync_error(device)) {
+        file_set_adrift(device, file);
+        return TORC_IO;
+    }
     if (!plain_operation(device, &status))
         return status;
-    file_sync(device, file);
+    if (!device->lies)
+        file_sync(device, file);
     return TORC_OK;
 }
 
@@ -258,7 +299,7 @@ static enum torc_status sim_prepare(void *context, uint64_t segment, uint64_t si
     TORC_ASSERT(size % device->config.sector_size == 0);
     if (used_bytes(device) + size > device->config.capacity_max)
         return TORC_FULL;
-    if (!plain_operation(device, &status))
+    if (!plain_change(device, &status))
         return status;
     file_add(device, segment, size);
     *ret_done = true;
@@ -299,7 +340,7 @@ static enum torc_status sim_sync(void *context, uint64_t segment)
 static enum torc_status change_name(struct store_sim_device *device, struct file *file, uint64_t to)
 {
     enum torc_status status;
-    if (!plain_operation(device, &status))
+    if (!plain_change(device, &status))
         return status;
     file->named = to;
     device->changes =
@@ -347,6 +388,8 @@ static enum torc_status sim_sync_directory(void *context)
     device->counters.syncs++;
     if (!plain_operation(device, &status))
         return status;
+    if (device->lies)
+        return TORC_OK;
     for (size_t i = 0; i < device->change_count; i++)
         device->files[device->changes[i].file].on_disk = device->changes[i].to;
     device->change_count = 0;
@@ -411,6 +454,8 @@ size_t store_sim_device_pending(const struct store_sim_device *device)
 static void sector_crash(struct store_sim_device *device, struct file *file, uint32_t index,
                          enum store_sim_fate fate)
 {
+    if (file->cached[index]->adrift)
+        fate = STORE_SIM_LOST;
     size_t half = device->config.sector_size / 2;
     if (fate == STORE_SIM_TORN) {
         const uint8_t *old = file->disk[index] == NULL ? NULL : file->disk[index]->bytes;
@@ -473,12 +518,23 @@ void store_sim_device_inject(struct store_sim_device *device, enum store_sim_fau
     device->fault_set = true;
 }
 
+void store_sim_device_spare(struct store_sim_device *device)
+{
+    device->fault_set = false;
+}
+
+void store_sim_device_lie(struct store_sim_device *device, bool lies)
+{
+    device->lies = lies;
+}
+
 /* Sectors are shared, so a changed one is a new one. */
 static void sector_flip(struct store_sim_device *device, struct sector **sector, uint32_t bit)
 {
     uint8_t zeroes[STORE_SUPERBLOCK_SIZE] = {0};
     struct sector *flipped =
         sector_new(device, *sector == NULL ? zeroes : (const uint8_t *)(*sector)->bytes);
+    flipped->adrift = *sector != NULL && (*sector)->adrift;
     flipped->bytes[bit / 8] ^= (uint8_t)(1u << (bit % 8));
     sector_unref(device, *sector);
     *sector = flipped;

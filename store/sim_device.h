@@ -41,6 +41,9 @@ enum store_sim_fault {
     STORE_SIM_ERROR,       /* It alone fails with TORC_IO and does nothing. */
     STORE_SIM_LOST_WRITE,  /* A write or sync says TORC_OK and does nothing. */
     STORE_SIM_MISDIRECTED, /* A write lands one sector later in the same segment. */
+    STORE_SIM_SYNC_ERROR,  /* The first sync of a file from then on fails with TORC_IO, and what it
+                              was for is read from the cache and never written: no later sync has
+                              it, a power loss loses it. */
 };
 
 struct store_sim_counters {
@@ -49,6 +52,7 @@ struct store_sim_counters {
     uint64_t written_bytes;
     uint64_t syncs;
     uint64_t reads;
+    uint64_t faults; /* Operations that met one; with STORE_SIM_STOP each. */
 };
 
 /* `allocator` is borrowed for the device's life, and its clones'. */
@@ -75,6 +79,11 @@ enum store_sim_fate store_sim_fate_random(void *prng);
 /* The `after`-th next operation (0: the very next) meets `fault`; replaces an earlier request. */
 void store_sim_device_inject(struct store_sim_device *device, enum store_sim_fault fault,
                              uint64_t after);
+/* Faults to come are forgotten. */
+void store_sim_device_spare(struct store_sim_device *device);
+/* While it lies, a sync says TORC_OK and does nothing; what was not synced still is by a later
+ * one. */
+void store_sim_device_lie(struct store_sim_device *device, bool lies);
 /* Flips one bit, in the cache and on disk. TORC_NOT_FOUND: no such place. */
 enum torc_status store_sim_device_flip(struct store_sim_device *device, uint64_t segment,
                                        uint64_t bit);

@@ -45,6 +45,9 @@ struct sim_kv {
     uint64_t flushed, asked, written;
     uint64_t flushed_bytes, asked_bytes, written_bytes;
     size_t values_out, iterators_out;
+    bool is_rotten;
+    size_t rot_first_size, rot_end_size; /* Of the two keys in rot. */
+    uint8_t *rot;
 };
 
 struct sim_iterator {
@@ -215,6 +218,39 @@ static void stale_sweep(struct sim_kv *kv)
     }
 }
 
+/* ---- Rot ----------------------------------------------------------------------------------------
+ */
+
+static void rot_clear(struct sim_kv *kv)
+{
+    if (kv->is_rotten)
+        base_free(kv->allocator, kv->rot, kv->rot_first_size + kv->rot_end_size + 1);
+    kv->is_rotten = false;
+}
+
+void store_sim_kv_rot(struct store_kv *store, struct base_bytes first, struct base_bytes end)
+{
+    struct sim_kv *kv = (struct sim_kv *)store;
+    rot_clear(kv);
+    kv->is_rotten = true;
+    kv->rot_first_size = first.size;
+    kv->rot_end_size = end.size;
+    kv->rot = base_alloc(kv->allocator, first.size + end.size + 1);
+    if (first.size > 0)
+        memcpy(kv->rot, first.data, first.size);
+    if (end.size > 0)
+        memcpy(kv->rot + first.size, end.data, end.size);
+}
+
+static bool is_rotten(const struct sim_kv *kv, struct base_bytes key)
+{
+    return kv->is_rotten &&
+           base_bytes_compare(key, base_bytes_of(kv->rot, kv->rot_first_size)) >= 0 &&
+           (kv->rot_end_size == 0 ||
+            base_bytes_compare(key, base_bytes_of(kv->rot + kv->rot_first_size, kv->rot_end_size)) <
+                0);
+}
+
 /* ---- Reading ------------------------------------------------------------------------------------
  */
 
@@ -327,6 +363,9 @@ static enum torc_status sim_iterator_next(struct store_iterator *handle, struct 
         (iterator->end.size > 0 && base_bytes_compare(node->key, iterator->end) >= 0))
         return TORC_NOT_FOUND;
     struct sim_version *version = version_at(node, iterator->batch);
+    iterator->ended_early = is_rotten(kv, node->key) && version->batch <= kv->flushed;
+    if (iterator->ended_early)
+        return TORC_DAMAGED;
     iterator->at = node;
     *ret_key = node->key;
     *ret_value = base_bytes_of(version->bytes, version->size);
@@ -436,6 +475,7 @@ static void sim_close(struct store_kv *store)
     assert_unused(kv);
     while (kv->first[0] != NULL)
         list_remove(kv, kv->first[0]);
+    rot_clear(kv);
     base_free(kv->allocator, kv, sizeof(*kv));
 }
 

@@ -26,6 +26,12 @@ struct store_sim_kv_faults {   /* All zero: none. Chances are in millionths. */
 struct store_kv *store_sim_kv_new(const struct base_allocator *allocator, uint64_t seed);
 void store_sim_kv_faults_set(struct store_kv *kv, struct store_sim_kv_faults faults);
 
+/*
+ * From now on an iterator that comes to a key from `first` to before `end` (empty: to the last)
+ * ends there with TORC_DAMAGED, where what is on disk is what it would give. Replaces an earlier
+ * range.
+ */
+void store_sim_kv_rot(struct store_kv *kv, struct base_bytes first, struct base_bytes end);
 /* The last flush that was asked for is done; no-op when it is already. */
 void store_sim_kv_flush_end(struct store_kv *kv);
 /* Batches that a crash may lose. */

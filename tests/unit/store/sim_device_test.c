@@ -165,3 +165,41 @@ TEST_BODY(sim_device, full_disk_refuses_to_prepare, set_up, tear_down)
     cr_assert_eq(device.prepare(sim, 2, SEGMENT, &done), TORC_OK);
     cr_assert(done);
 }
+
+/* After a failed sync a later one says done, and what the first was for is still not on disk. */
+TEST_BODY(sim_device, failed_sync_sets_its_sectors_adrift, set_up, tear_down)
+{
+    write_sectors(0, 1, 7);
+    store_sim_device_inject(sim, STORE_SIM_SYNC_ERROR, 0);
+    write_sectors(1, 1, 7);
+    cr_assert_eq(device.sync(sim, 1), TORC_IO);
+    write_sectors(2, 1, 8);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    store_sim_device_process_crash(sim);
+    cr_assert_eq(byte_at(sim, 1, 0), 7);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 7);
+    write_sectors(1, 1, 9);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    store_sim_device_power_loss(sim, lost, NULL);
+    cr_assert_eq(byte_at(sim, 1, 0), 0);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 9);
+    cr_assert_eq(byte_at(sim, 1, 2 * SECTOR), 8);
+    struct store_sim_counters counters;
+    store_sim_device_counters(sim, &counters);
+    cr_assert_eq(counters.faults, 1);
+}
+
+/* While it lies nothing reaches the disk, and no sync says so. */
+TEST_BODY(sim_device, lying_disk_loses_what_it_called_synced, set_up, tear_down)
+{
+    write_sectors(0, 1, 7);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    store_sim_device_lie(sim, true);
+    write_sectors(0, 2, 8);
+    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 8);
+    cr_assert_eq(store_sim_device_pending(sim), 2);
+    store_sim_device_power_loss(sim, lost, NULL);
+    cr_assert_eq(byte_at(sim, 1, 0), 7);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 0);
+}

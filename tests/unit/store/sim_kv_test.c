@@ -187,3 +187,24 @@ Test(store, sim_kv_close_asserts_that_snapshots_are_gone, .signal = SIGABRT)
     store_kv_snapshot(kv);
     store_kv_close(kv);
 }
+
+/* An iterator ends where what is on disk is rotten; what is in memory only is not. */
+Test(store, sim_kv_rot_ends_iterators)
+{
+    struct store_kv *kv = store_sim_kv_new(base_allocator_system(), 1);
+    cr_assert_eq(put(kv, "a", "1"), TORC_OK);
+    cr_assert_eq(put(kv, "b", "1"), TORC_OK);
+    cr_assert_eq(put(kv, "c", "1"), TORC_OK);
+    store_sim_kv_rot(kv, text("b"), text("c"));
+    struct base_bytes key, value;
+    for (int flushed = 0; flushed < 2; flushed++) {
+        struct store_iterator *iterator = store_kv_iterate(kv, NULL, text("a"), text("z"));
+        cr_assert_eq(store_iterator_next(iterator, &key, &value), TORC_OK);
+        enum torc_status status = store_iterator_next(iterator, &key, &value);
+        cr_assert_eq(status, flushed ? TORC_DAMAGED : TORC_OK);
+        cr_assert_eq(store_iterator_next(iterator, &key, &value), status);
+        store_iterator_free(iterator);
+        store_kv_flush(kv);
+    }
+    store_kv_close(kv);
+}

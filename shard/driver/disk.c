@@ -38,7 +38,8 @@ struct shard_disk {
     struct shard_load *waiting; /* Loads not begun yet, in order. */
     size_t waiting_count, waiting_capacity;
     bool asking_facts;
-    bool full; /* A write was refused: nothing after it is told to the node. */
+    bool full;    /* A write was refused: nothing after it is told to the node. */
+    bool damaged; /* A record is rotten: the same. */
 };
 
 struct shard_disk *shard_disk_new(struct store_thread *thread, struct base_pool *pool,
@@ -148,6 +149,18 @@ static uint32_t take_entries(struct shard_disk *disk)
     return (uint32_t)count;
 }
 
+/* A leader that cannot read its log would keep its place and never bring a voter up to date that
+ * lags. What was lost is for the next start to say. */
+static void note_damaged(struct shard_disk *disk, enum torc_status status)
+{
+    disk->damaged = true;
+    base_log(BASE_LOG_ERROR, "log_read_failed",
+             "group=%u slot=%llu why=\"%s\" remedy=\"start again: what is damaged is then said, "
+             "and takes no part\"",
+             disk->load.wanted.group, (unsigned long long)disk->load.wanted.first,
+             torc_status_text(status));
+}
+
 static void finish_load(struct shard_disk *disk, struct shard_node *node, uint64_t now_ms)
 {
     struct disk_load *load = &disk->load;
@@ -157,10 +170,10 @@ static void finish_load(struct shard_disk *disk, struct shard_node *node, uint64
         read_entries(disk);
         return;
     }
-    if (status != TORC_OK && status != TORC_NOT_FOUND)
-        base_log(BASE_LOG_ERROR, "log_read_failed", "group=%u slot=%llu why=\"%s\"",
-                 load->wanted.group, (unsigned long long)load->wanted.first,
-                 torc_status_text(status));
+    if (status != TORC_OK && status != TORC_NOT_FOUND) {
+        note_damaged(disk, status);
+        return;
+    }
     uint32_t count = take_entries(disk);
     shard_node_loaded(node, load->wanted.group, load->entries, count, now_ms);
     for (uint32_t i = 0; i < count; i++)
@@ -244,7 +257,7 @@ bool shard_disk_collect(struct shard_disk *disk, struct shard_node *node, uint64
     while (done != NULL) {
         struct store_request *next = done->next;
         note_full(disk, done);
-        if (disk->full)
+        if (disk->full || disk->damaged)
             drop_request(disk, (struct disk_request *)done);
         else
             finish(disk, (struct disk_request *)done, node, now_ms);
@@ -256,4 +269,9 @@ bool shard_disk_collect(struct shard_disk *disk, struct shard_node *node, uint64
 bool shard_disk_is_full(const struct shard_disk *disk)
 {
     return disk->full;
+}
+
+bool shard_disk_is_damaged(const struct shard_disk *disk)
+{
+    return disk->damaged;
 }

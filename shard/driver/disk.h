@@ -28,5 +28,7 @@ bool shard_disk_collect(struct shard_disk *disk, struct shard_node *node, uint64
 /* The log had no room for a write, and said so in the process's log: the node was not told of it
  * nor of anything later, and takes no further turn. */
 bool shard_disk_is_full(const struct shard_disk *disk);
+/* An entry of the log could not be read back: the same, and the next start says what is lost. */
+bool shard_disk_is_damaged(const struct shard_disk *disk);
 
 #endif /* TORC_SHARD_DRIVER_DISK_H */

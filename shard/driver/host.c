@@ -17,8 +17,9 @@ enum {
     HOST_FACTS_INTERVAL_MS = 1000,
     HOST_DRAIN_MS = 2000,
     HOST_QUEUE_MAX = 65536,
-    HOST_EXIT_REFUSED = 1, /* The data directory, the address or the peers say no. */
-    HOST_EXIT_FULL = 73,   /* EX_CANTCREAT of sysexits.h: no room for the log. */
+    HOST_EXIT_REFUSED = 1,  /* The data directory, the address or the peers say no. */
+    HOST_EXIT_FULL = 73,    /* EX_CANTCREAT of sysexits.h: no room for the log. */
+    HOST_EXIT_DAMAGED = 74, /* EX_IOERR: the log does not read back. */
 };
 
 struct host {
@@ -207,6 +208,8 @@ static void on_disk(uv_poll_t *poll, int status, int events)
         host->turn_wanted = true;
     if (shard_disk_is_full(host->disk))
         stop(host, HOST_EXIT_FULL);
+    if (shard_disk_is_damaged(host->disk))
+        stop(host, HOST_EXIT_DAMAGED);
 }
 
 static void on_facts(uv_timer_t *timer)

@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,6 +116,20 @@ static uint64_t visit_flushed(void *context, uint32_t group)
     return 0;
 }
 
+/* Reads of the disk as it is, or with a bit of each block changed. */
+static atomic_bool rotten;
+static enum torc_status (*read_plainly)(void *context, uint64_t segment, uint64_t offset,
+                                        void *buffer, size_t size);
+
+static enum torc_status read_maybe_rotten(void *context, uint64_t segment, uint64_t offset,
+                                          void *buffer, size_t size)
+{
+    enum torc_status status = read_plainly(context, segment, offset, buffer, size);
+    for (size_t i = 100; rotten && i < size; i += 512)
+        ((uint8_t *)buffer)[i] ^= 4;
+    return status;
+}
+
 /* The log belongs to the storage thread, so it takes the system's memory; the disk's is counted. */
 static void set_up_with(uint64_t capacity, size_t pool_size)
 {
@@ -125,6 +140,9 @@ static void set_up_with(uint64_t capacity, size_t pool_size)
     host.sim = store_sim_device_new(
         &(struct store_sim_config){.sector_size = 512, .capacity_max = capacity}, allocator);
     host.device = store_sim_device_of(host.sim);
+    rotten = false;
+    read_plainly = host.device.read;
+    host.device.read = read_maybe_rotten;
     host.superblock = (struct store_superblock){
         .node = 1, .feature_level = 1, .block_size = 512, .segment_size = SEGMENT_SIZE};
     cr_assert_eq(store_superblock_format(&host.device, &host.superblock), TORC_OK);
@@ -452,5 +470,33 @@ Test(shard_driver_disk, a_full_log_is_told_as_such)
     cr_assert_gt(pread(fileno(said), line, sizeof(line) - 1, 0), 0);
     cr_assert_not_null(strstr(line, "event=log_full"), "%s", line);
     cr_assert_not_null(strstr(line, "no room for a new segment"), "%s", line);
+    tear_down();
+}
+
+/* A log that does not read back says so, and the node hears of nothing any more. */
+Test(shard_driver_disk, a_log_that_does_not_read_back_is_told_as_such)
+{
+    FILE *said = tmpfile();
+    cr_assert_not_null(said);
+    base_log_open(BASE_LOG_INFO, fileno(said));
+    set_up();
+    write_slots(1, 1, 3, 2000);
+    rotten = true;
+    submit_load(1, 2, 3);
+    while (!shard_disk_is_damaged(host.disk))
+        collect();
+    rotten = false;
+    uint64_t stored = host.stored;
+    struct shard_log_batch *batch = new_batch();
+    add_entry(batch, 1, 4, CONSENSUS_VALUE, 10);
+    submit_log(batch);
+    collect();
+    cr_assert_eq(host.stored, stored);
+    cr_assert_eq(host.load_count, 0);
+    cr_assert_not(shard_disk_is_full(host.disk));
+    char line[1024] = "";
+    cr_assert_gt(pread(fileno(said), line, sizeof(line) - 1, 0), 0);
+    cr_assert_not_null(strstr(line, "event=log_read_failed"), "%s", line);
+    cr_assert_not_null(strstr(line, "slot=2"), "%s", line);
     tear_down();
 }

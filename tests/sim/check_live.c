@@ -23,6 +23,8 @@ static bool group_at_rest(struct sim *sim, uint32_t group)
     for (uint32_t i = 0; i < members->replica_count; i++) {
         const struct sim_host *host = &sim->hosts[members->replicas[i].node - 1];
         struct consensus_info info;
+        if (host->lost || ((host->amnesiac | host->rotten | host->unborn) >> group & 1) != 0)
+            continue; /* It may be behind, or away. */
         if (host->node == NULL || !shard_node_replica_info(host->node, group, &info))
             return false;
         if (host->applied[group] != leader.last)

@@ -10,6 +10,8 @@ enum {
     DISK_OPERATIONS_MAX = 12, /* A crash happens within so many writes and syncs. */
     DISK_RECOVERY_CRASHES_MAX = 3,
     DISK_PREPARES_MAX = 64,
+    DISK_DOWN_US_MIN = 1000,
+    DISK_RETRY_US = 300000,
     DISK_BATCHES_TORN_MAX = 8, /* That a crash in the middle of one append may leave. */
 };
 
@@ -94,10 +96,18 @@ static uint64_t visit_flushed(void *context, uint32_t group)
     return shard_recovery_flushed(((const struct visit *)context)->host->recovery, group);
 }
 
+/* What the disk is like at this moment. */
+static void set_disk(struct sim *sim, struct sim_host *host)
+{
+    bool full = !sim->healed && sim->now_us < host->log_full_until_us;
+    store_sim_device_resize(host->device, full ? 0 : DISK_CAPACITY_MAX);
+}
+
 static enum torc_status open_log(struct sim *sim, struct sim_host *host,
                                  struct store_log_damage *ret_damage)
 {
     bool repaired;
+    set_disk(sim, host);
     enum torc_status status = store_superblock_load(&host->interface, &host->superblock, &repaired);
     if (status != TORC_OK)
         return status;
@@ -124,20 +134,32 @@ static void note_loadable(struct sim_host *host)
     }
 }
 
-static enum store_sim_fate torn_fate(void *context)
+struct fates {
+    struct sim *sim;
+    bool tears;
+};
+
+static enum store_sim_fate draw_fate(void *context)
 {
-    struct sim *sim = context;
-    uint64_t drawn = sim_draw(sim, 0, 9);
-    sim->coverage->sectors_lost += drawn < 4;
+    struct fates *fates = context;
+    uint64_t drawn = sim_draw(fates->sim, 0, 9);
+    if (fates->tears && drawn == 9) {
+        sim_happened(fates->sim, SIM_FAULT_torn);
+        return STORE_SIM_TORN;
+    }
+    fates->sim->coverage->sectors_lost += drawn < 4;
     return drawn < 4 ? STORE_SIM_LOST : STORE_SIM_KEPT;
 }
 
-/* Below the unit that the log assumes nothing is promised: only whole batches are torn. */
-static void lose_power(struct sim *sim, struct sim_host *host)
+/* A disk that tears below the unit that the log assumes may make it say "damaged" (ADR 1). */
+void disk_lose_power(struct sim *sim, struct sim_host *host)
 {
     uint64_t lost = sim->coverage->sectors_lost;
     size_t pending = store_sim_device_pending(host->device);
-    store_sim_device_power_loss(host->device, torn_fate, sim);
+    struct fates fates = {.sim = sim};
+    fates.tears = pending > 0 && sim_has(sim, SIM_FAULT_torn) && sim_chance(sim, 300) &&
+                  faults_may_doom(sim, host);
+    store_sim_device_power_loss(host->device, draw_fate, &fates);
     lost = sim->coverage->sectors_lost - lost;
     sim->coverage->sectors_torn += lost > 0 && lost < pending;
 }
@@ -145,7 +167,7 @@ static void lose_power(struct sim *sim, struct sim_host *host)
 static bool dies_again(struct sim *sim, struct sim_host *host)
 {
     bool wanted = sim->born && !sim->healed && sim_has(sim, SIM_FAULT_recovery) &&
-                  host->identity == SIM_GENUINE &&
+                  host->identity == SIM_GENUINE && host->injected == SIM_FAULT_COUNT &&
                   host->recovery_crashes < DISK_RECOVERY_CRASHES_MAX && sim_chance(sim, 250);
     host->recovery_crashes = wanted ? host->recovery_crashes + 1 : 0;
     if (wanted)
@@ -154,17 +176,101 @@ static bool dies_again(struct sim *sim, struct sim_host *host)
     return wanted;
 }
 
-static void fall(struct sim *sim, struct sim_host *host)
+static void close_log(struct sim_host *host)
 {
-    sim_trace(sim, "crash again", host->index, host->life, 0, 0);
     shard_recovery_free(host->recovery);
     host->recovery = NULL;
     store_log_close(host->log);
     host->log = NULL;
+}
+
+/* An error that was put in the disk's way has come to pass, and is why something failed. */
+static void note_errors(struct sim *sim, struct sim_host *host, enum torc_status status)
+{
+    enum sim_fault injected = host->injected;
+    faults_note_disk(sim, host);
+    bool error = injected == SIM_FAULT_write_errors || injected == SIM_FAULT_sync_errors;
+    host->disk_failed = status == TORC_IO && error && host->injected != injected;
+}
+
+static void start_later(struct sim *sim, const struct sim_host *host, uint64_t us)
+{
+    sim_push(sim, (struct sim_event){
+                      .at_us = sim->now_us + us, .type = SIM_RESTART, .place = host->index});
+}
+
+static void fall(struct sim *sim, struct sim_host *host)
+{
+    sim_trace(sim, "crash again", host->index, host->life, 0, 0);
+    sim_happened(sim, SIM_FAULT_recovery);
+    close_log(host);
     if (sim_has(sim, SIM_FAULT_power) && sim_chance(sim, 500))
-        lose_power(sim, host);
+        disk_lose_power(sim, host);
     else
         store_sim_device_process_crash(host->device);
+    start_later(sim, host, DISK_DOWN_US_MIN);
+}
+
+/* The log does not open. A machine whose disk forgot stays away for good. */
+static void refuse(struct sim *sim, struct sim_host *host, enum torc_status status,
+                   const struct store_log_damage *damage)
+{
+    faults_note_disk(sim, host);
+    close_log(host);
+    store_sim_device_process_crash(host->device);
+    if (status == TORC_DAMAGED && host->doomed && host->identity == SIM_GENUINE) {
+        host->lost = true;
+        sim->coverage->damaged_logs++;
+        sim_trace(sim, "refuses", host->index, host->life, damage->segment, damage->batch);
+        return;
+    }
+    if (status == TORC_DAMAGED)
+        sim_fail(sim, "recovery", "node %u's log is damaged after a crash: %s, segment %llu",
+                 host->id, store_log_flaw_text(damage->flaw), (unsigned long long)damage->segment);
+    bool full = status == TORC_FULL && sim->now_us < host->log_full_until_us;
+    bool failed = status == TORC_IO && host->disk_failed;
+    if (!full && !failed)
+        sim_fail(sim, "recovery", "node %u does not open its log: %s", host->id,
+                 torc_status_text(status));
+    if (full)
+        sim_happened(sim, SIM_FAULT_log_full);
+    host->disk_failed = false;
+    sim_trace(sim, "refuses", host->index, host->life, (uint64_t)status, 0);
+    start_later(sim, host, DISK_RETRY_US);
+}
+
+/* A replica whose log was damaged once is so for ever: damage is not forgotten (ADR 1). */
+static void note_damage(struct sim *sim, struct sim_host *host)
+{
+    uint32_t damaged = 0;
+    for (size_t i = 0; i < shard_recovery_count(host->recovery); i++) {
+        const struct shard_recovered *replica = shard_recovery_at(host->recovery, i);
+        damaged |= (uint32_t)replica->damaged << replica->group;
+    }
+    if (host->identity != SIM_GENUINE)
+        return;
+    if (damaged != 0 && !host->doomed)
+        sim_fail(sim, "recovery", "node %u finds a replica damaged after a crash", host->id);
+    if ((host->amnesiac & ~damaged) != 0)
+        sim_fail(sim, "amnesiac", "node %u has forgotten that a replica is damaged", host->id);
+    sim->coverage->damaged_replicas += damaged != host->amnesiac;
+    host->amnesiac = damaged;
+}
+
+/* Whether the log has all that it ever called durable: the numbers of batches and lives tell. */
+static bool is_whole(struct sim *sim, struct sim_host *host, uint64_t batch)
+{
+    if (host->identity != SIM_GENUINE)
+        return true;
+    bool whole = batch >= host->durable_batch && host->superblock.incarnation > host->incarnation;
+    if (!whole && !host->doomed)
+        sim_fail(sim, "recovery", "node %u's log ends at batch %llu after %llu was durable",
+                 host->id, (unsigned long long)batch, (unsigned long long)host->durable_batch);
+    if (!whole)
+        faults_tail_lost(sim, host, batch);
+    host->incarnation = host->superblock.incarnation;
+    host->durable_batch = batch;
+    return !host->lost;
 }
 
 bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch)
@@ -180,25 +286,27 @@ bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch)
         fall(sim, host);
         return false;
     }
-    if (status == TORC_DAMAGED)
-        sim_fail(sim, "recovery", "node %u's log is damaged after a crash: %s, segment %llu",
-                 host->id, store_log_flaw_text(damage.flaw), (unsigned long long)damage.segment);
-    if (status != TORC_OK || shard_recovery_status(host->recovery) != TORC_OK)
-        sim_fail(sim, "recovery", "node %u does not open its log: %s", host->id,
-                 torc_status_text(status));
-    note_loadable(host);
-    for (size_t i = 0; i < shard_recovery_count(host->recovery); i++) {
-        if (shard_recovery_at(host->recovery, i)->damaged)
-            sim_fail(sim, "recovery", "node %u finds a replica damaged after a crash", host->id);
+    note_errors(sim, host, status);
+    if (status != TORC_OK) {
+        refuse(sim, host, status, &damage);
+        return false;
     }
+    if (shard_recovery_status(host->recovery) != TORC_OK)
+        sim_fail(sim, "recovery", "node %u has no room for what its log replays", host->id);
+    note_loadable(host);
+    note_damage(sim, host);
     store_log_check(host->log);
     struct store_log_stats stats;
     store_log_stats(host->log, &stats);
     host->segments = stats.oldest;
     sim->coverage->torn_batches += stats.torn_batches;
     *ret_batch = stats.position.batch;
-    witness_recovered(sim, host, *ret_batch);
-    return true;
+    if (is_whole(sim, host, *ret_batch)) {
+        witness_recovered(sim, host, *ret_batch);
+        return true;
+    }
+    close_log(host);
+    return false;
 }
 
 /* ---- The storage thread. */
@@ -227,6 +335,8 @@ static void begin(struct sim *sim, struct sim_host *host)
     host->busy = taken;
     host->working = true;
     uint64_t took_us = sim_draw(sim, sim->options.sync_us_min, sim->options.sync_us_max);
+    if (sim->now_us < host->slow_disk_until_us)
+        took_us *= host->slow_factor;
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + took_us,
                                      .type = SIM_DISK,
                                      .place = host->index,
@@ -275,7 +385,13 @@ void disk_ask_facts(struct sim *sim, struct sim_host *host)
                                      .life = host->life});
 }
 
-/* All writes become one append; then trims, and a spare segment piece by piece. */
+static enum torc_status but_full(enum torc_status status)
+{
+    return status == TORC_FULL ? TORC_OK : status;
+}
+
+/* All writes become one append; then trims, and a spare segment piece by piece. Only an append's
+ * outcome matters: a disk that has no room is asked again, and after an error all fails. */
 static enum torc_status write_all(struct sim *sim, struct sim_host *host)
 {
     const struct sim_job *job = &host->busy;
@@ -287,21 +403,26 @@ static enum torc_status write_all(struct sim *sim, struct sim_host *host)
         for (size_t r = 0; r < batch->record_count; r++)
             host->records[count++] = batch->records[r];
     }
+    set_disk(sim, host);
     uint64_t batch;
     enum torc_status status = TORC_OK;
     if (count > 0)
         status = store_log_append(host->log, host->records, count, &batch);
     for (size_t i = 0; i < job->trim_count && status == TORC_OK; i++)
-        status = store_log_trim(host->log, job->trims[i].group, job->trims[i].slot);
+        status = but_full(store_log_trim(host->log, job->trims[i].group, job->trims[i].slot));
     bool done = false;
-    for (int i = 0; i < DISK_PREPARES_MAX && status == TORC_OK && !done; i++)
-        status = store_log_prepare(host->log, &done);
+    enum torc_status prepared = TORC_OK;
+    for (int i = 0; i < DISK_PREPARES_MAX && status == TORC_OK && prepared == TORC_OK && !done; i++)
+        prepared = store_log_prepare(host->log, &done);
+    if (status == TORC_OK)
+        status = but_full(prepared);
     if (status == TORC_OK && sim_chance(sim, 50))
         status = store_log_idle(host->log);
     return status;
 }
 
-static void load(struct sim *sim, struct sim_host *host, const struct shard_load *wanted)
+/* False: the log does not read back. */
+static bool load(struct sim *sim, struct sim_host *host, const struct shard_load *wanted)
 {
     struct consensus_entry entries[DISK_LOAD_ENTRIES_MAX];
     uint32_t count = 0, size = sim->options.batch_size_max;
@@ -312,15 +433,21 @@ static void load(struct sim *sim, struct sim_host *host, const struct shard_load
         struct store_record record;
         enum torc_status status =
             store_log_read(host->log, wanted->group, slot, host->buffer, size, &record);
-        if (status == TORC_NOT_FOUND)
+        if (status != TORC_OK && status != TORC_NOT_FOUND && !host->doomed)
+            sim_fail(sim, "log", "node %u cannot read slot %llu: %s", host->id,
+                     (unsigned long long)slot, torc_status_text(status));
+        if (status != TORC_OK && status != TORC_NOT_FOUND && count == 0)
+            return false;
+        if (status != TORC_OK)
             break;
-        TORC_ASSERT(status == TORC_OK);
         entries[count] = (struct consensus_entry){.slot = slot,
                                                   .ballot = record.ballot,
                                                   .origin = record.origin,
                                                   .kind = (enum consensus_entry_kind)record.tag};
         if (entries[count].kind == CONSENSUS_VALUE)
             entries[count].value = base_buffer_copy(&host->pool, record.payload);
+        if (entries[count].kind == CONSENSUS_VALUE && entries[count].value == NULL)
+            break; /* No room: what there is. */
         count++;
     }
     sim->coverage->loads += count > 0;
@@ -328,38 +455,72 @@ static void load(struct sim *sim, struct sim_host *host, const struct shard_load
     shard_node_loaded(host->node, wanted->group, entries, count, host_now_ms(sim, host));
     for (uint32_t i = 0; i < count; i++)
         base_buffer_unref(entries[i].value);
+    return true;
+}
+
+/* A write or sync that failed ends the process: it is never tried again. */
+static void end_by_disk(struct sim *sim, struct sim_host *host, enum torc_status status)
+{
+    host->working = false;
+    if (faults_trip(sim, host, SIM_POINT_DISK))
+        return;
+    note_errors(sim, host, status);
+    bool full = status == TORC_FULL && sim->now_us < host->log_full_until_us;
+    if (!full && !host->disk_failed && !host->doomed)
+        sim_fail(sim, "log", "node %u cannot write: %s", host->id, torc_status_text(status));
+    if (full)
+        sim_happened(sim, SIM_FAULT_log_full);
+    sim->coverage->ended_by_full_logs += full;
+    sim->coverage->ended_by_disk_errors += !full;
+    sim_trace(sim, "ends by its disk", host->index, host->life, (uint64_t)status, 0);
+    host_crash(sim, host, false);
+    start_later(sim, host, DISK_RETRY_US);
 }
 
 void disk_done(struct sim *sim, struct sim_host *host)
 {
     struct sim_job *job = &host->busy;
     enum torc_status status = write_all(sim, host);
-    if (status != TORC_OK)
-        sim_fail(sim, "log", "node %u cannot write: %s", host->id, torc_status_text(status));
+    if (status != TORC_OK) {
+        end_by_disk(sim, host, status);
+        return;
+    }
+    note_errors(sim, host, status);
     sim->coverage->trims += job->trim_count;
     struct store_log_stats stats;
     store_log_stats(host->log, &stats);
     sim->coverage->segments_recycled += stats.oldest != host->segments;
     host->segments = stats.oldest;
+    if (host->identity == SIM_GENUINE)
+        host->durable_batch = stats.position.batch;
+    host->working = false;
+    if (faults_trip(sim, host, SIM_POINT_SYNCED))
+        return;
     sim_trace(sim, "durable", host->index, stats.position.batch, job->write_count, stats.bytes);
     for (size_t i = 0; i < job->write_count; i++)
         witness_stored(sim, host, job->writes[i], stats.position.batch);
     for (size_t i = 0; i < job->write_count; i++)
         shard_node_stored(host->node, job->writes[i], stats.position.batch, host_now_ms(sim, host));
-    for (size_t i = 0; i < job->load_count; i++)
-        load(sim, host, &job->loads[i]);
+    job->write_count = 0;
+    for (size_t i = 0; i < job->load_count; i++) {
+        if (load(sim, host, &job->loads[i]))
+            continue;
+        end_by_disk(sim, host, TORC_DAMAGED);
+        return;
+    }
     if (job->facts)
         shard_node_log_facts(host->node, stats.bytes, stats.appends, stats.syncs);
-    job->write_count = job->trim_count = job->load_count = 0;
+    job->trim_count = job->load_count = 0;
     job->facts = false;
-    host->working = false;
+    if (faults_trip(sim, host, SIM_POINT_TOLD))
+        return;
     begin(sim, host);
     host_turn_soon(sim, host);
 }
 
 void disk_crash(struct sim *sim, struct sim_host *host, bool power)
 {
-    if (host->working) {
+    if (host->working && host->injected == SIM_FAULT_COUNT) {
         store_sim_device_inject(host->device, STORE_SIM_STOP,
                                 sim_draw(sim, 0, DISK_OPERATIONS_MAX));
         sim->coverage->crashes_in_a_write += write_all(sim, host) != TORC_OK;
@@ -373,7 +534,7 @@ void disk_crash(struct sim *sim, struct sim_host *host, bool power)
     store_log_close(host->log);
     host->log = NULL;
     if (power)
-        lose_power(sim, host);
+        disk_lose_power(sim, host);
     else
         store_sim_device_process_crash(host->device);
 }

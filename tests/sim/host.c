@@ -8,7 +8,6 @@ enum {
     HOST_POOL_SIZE = 64 << 20,
     HOST_FACTS_US = 1000000,
     HOST_WALL_MS = 1000000000, /* Of the true clock at its zero. */
-    HOST_DOWN_US_MIN = 1000,
     HOST_PPM = 1000000,
 };
 
@@ -19,12 +18,15 @@ void host_init(struct sim *sim, uint32_t index)
     host->index = index;
     host->id = index + 1;
     host->turn_us = UINT64_MAX;
-    host->clock_rate = 1000;
+    host->own_rate = 1000;
+    host->injected = SIM_FAULT_COUNT;
     if (sim_has(sim, SIM_FAULT_clocks)) {
-        host->clock_rate = (uint32_t)sim_draw(sim, options->rate_min, options->rate_max);
+        sim_happened(sim, SIM_FAULT_clocks);
+        host->own_rate = (uint32_t)sim_draw(sim, options->rate_min, options->rate_max);
         host->wall_error_ms = (int64_t)sim_draw(sim, 0, 2 * options->wall_error_ms_max) -
                               (int64_t)options->wall_error_ms_max;
     }
+    host->clock_rate = host->own_rate;
     base_pool_init(&host->pool, sim->allocator, HOST_POOL_SIZE);
     disk_format(sim, host);
 }
@@ -56,7 +58,7 @@ void host_fini(struct sim *sim, struct sim_host *host)
 
 static uint64_t run_ms(const struct sim *sim, const struct sim_host *host)
 {
-    return sim->now_us / 1000 * host->clock_rate / 1000;
+    return host->clock_ms + (sim->now_us - host->clock_at_us) * host->clock_rate / 1000000;
 }
 
 uint64_t host_now_ms(const struct sim *sim, const struct sim_host *host)
@@ -64,9 +66,40 @@ uint64_t host_now_ms(const struct sim *sim, const struct sim_host *host)
     return 1000000u * host->id + run_ms(sim, host);
 }
 
+/* Somebody looks after these: what is wrong with them is wall_error_ms. */
 uint64_t host_wall_ms(const struct sim *sim, const struct sim_host *host)
 {
-    return (uint64_t)((int64_t)(HOST_WALL_MS + run_ms(sim, host)) + host->wall_error_ms);
+    uint64_t since_ms = sim->now_us / 1000 * host->own_rate / 1000;
+    return (uint64_t)((int64_t)(HOST_WALL_MS + since_ms) + host->wall_error_ms);
+}
+
+void host_clock_set(struct sim *sim, struct sim_host *host, uint32_t rate)
+{
+    host->clock_ms = run_ms(sim, host);
+    host->clock_at_us = sim->now_us;
+    host->clock_rate = rate;
+}
+
+/* What lasts for a while ends by itself. */
+static void end_whiles(struct sim *sim, struct sim_host *host)
+{
+    if (host->clock_rate != host->own_rate && sim->now_us >= host->drift_until_us)
+        host_clock_set(sim, host, host->own_rate);
+    if (sim->now_us >= host->little_until_us)
+        host->pool.bytes_max = HOST_POOL_SIZE;
+}
+
+void host_heal(struct sim *sim, struct sim_host *host)
+{
+    host->paused = false;
+    host->drift_until_us = host->slow_until_us = host->slow_disk_until_us = 0;
+    host->log_full_until_us = host->little_until_us = host->full_until_us = 0;
+    host->trap = (struct sim_trap){0};
+    host->injected = SIM_FAULT_COUNT;
+    host->lying = false;
+    store_sim_device_spare(host->device);
+    store_sim_device_lie(host->device, false);
+    end_whiles(sim, host);
 }
 
 /* ---- Life. */
@@ -76,20 +109,14 @@ void host_crash(struct sim *sim, struct sim_host *host, bool power)
     TORC_ASSERT(host->node != NULL);
     sim_trace(sim, power ? "power loss" : "crash", host->index, host->life, 0, 0);
     close_process(sim, host, power);
+    host->trap = (struct sim_trap){0};
+    host->injected = SIM_FAULT_COUNT;
+    host->pool.bytes_max = HOST_POOL_SIZE;
     uint64_t unflushed = store_sim_kv_unflushed_batches(host->kv);
     uint64_t keep = sim_draw(sim, 0, unflushed);
     sim->coverage->state_batches_lost += unflushed - keep;
     store_sim_kv_crash(host->kv, keep);
     sim_note(sim, keep);
-}
-
-/* Again, in the middle of its recovery; a moment later it starts once more. */
-static void crash_again(struct sim *sim, struct sim_host *host)
-{
-    sim->coverage->crashes_in_recovery++;
-    sim_push(sim, (struct sim_event){.at_us = sim->now_us + HOST_DOWN_US_MIN,
-                                     .type = SIM_RESTART,
-                                     .place = host->index});
 }
 
 static struct shard_node_config node_config(const struct sim *sim, const struct sim_host *host,
@@ -106,24 +133,36 @@ static struct shard_node_config node_config(const struct sim *sim, const struct 
     return config;
 }
 
+/* Its state is rotten, and nothing rebuilds it yet. */
+static void stay_away(struct sim *sim, struct sim_host *host)
+{
+    host->lost = true;
+    sim->coverage->damaged_states++;
+    sim_trace(sim, "refuses", host->index, host->life, 0, 0);
+    disk_crash(sim, host, false);
+}
+
 void host_start(struct sim *sim, struct sim_host *host)
 {
     TORC_ASSERT(host->node == NULL);
     host->life++;
     uint64_t batch;
-    if (!disk_open(sim, host, &batch)) {
-        crash_again(sim, host);
+    end_whiles(sim, host);
+    if (!disk_open(sim, host, &batch))
         return;
-    }
     struct shard_node_config config = node_config(sim, host, batch);
     const char *text = "";
     enum torc_status status =
         shard_node_new(&config, host->recovery, host->kv, &host->pool, sim->allocator,
                        host_now_ms(sim, host), host_wall_ms(sim, host), &text, &host->node);
-    if (status != TORC_OK)
-        sim_fail(sim, "recovery", "node %u does not start: %s", host->id, text);
     shard_recovery_free(host->recovery);
     host->recovery = NULL;
+    if (status == TORC_DAMAGED && host->rotten != 0) {
+        stay_away(sim, host);
+        return;
+    }
+    if (status != TORC_OK)
+        sim_fail(sim, "recovery", "node %u does not start: %s", host->id, text);
     memset(host->seen_batch, 0, sizeof(host->seen_batch));
     memset(host->applied, 0, sizeof(host->applied));
     host->map_version = 0;
@@ -149,10 +188,12 @@ void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us)
 
 void host_turn_soon(struct sim *sim, struct sim_host *host)
 {
-    host_turn_at(sim, host, sim->now_us + sim_draw(sim, 0, sim->options.turn_us_max));
+    uint64_t slow_us = sim->now_us < host->slow_until_us ? host->slow_us : 0;
+    host_turn_at(sim, host, sim->now_us + slow_us + sim_draw(sim, 0, sim->options.turn_us_max));
 }
 
-static void send_all(struct sim *sim, struct sim_host *host, const struct shard_node_ready *ready)
+/* False: it died while it sent. */
+static bool send_all(struct sim *sim, struct sim_host *host, const struct shard_node_ready *ready)
 {
     for (size_t i = 0; i < ready->send_count; i++) {
         const struct shard_send *send = &ready->sends[i];
@@ -172,7 +213,10 @@ static void send_all(struct sim *sim, struct sim_host *host, const struct shard_
         if (envelope.type == WIRE_TYPE_REPLY)
             check_reply_sent(sim, &head, &envelope);
         network_send(sim, head, send->message);
+        if (faults_trip(sim, host, SIM_POINT_SENDING))
+            return false;
     }
+    return true;
 }
 
 /* The kv's faults of the moment. */
@@ -182,12 +226,16 @@ static void set_faults(struct sim *sim, struct sim_host *host)
     struct store_sim_kv_faults faults = {0};
     host->refusing = faulty && sim_has(sim, SIM_FAULT_busy) &&
                      sim_chance(sim, host->refusing ? 700 : sim->options.busy);
+    if (host->refusing)
+        sim_happened(sim, SIM_FAULT_busy);
     faults.write_busy_ppm = host->refusing ? HOST_PPM : 0;
     faults.write_full = faulty && sim->now_us < host->full_until_us;
     faults.flush_waits = faulty && sim_has(sim, SIM_FAULT_flush);
     store_sim_kv_faults_set(host->kv, faults);
     if (!faults.flush_waits || sim_chance(sim, 20))
         store_sim_kv_flush_end(host->kv);
+    else if (store_sim_kv_unflushed_batches(host->kv) > 0)
+        sim_happened(sim, SIM_FAULT_flush);
 }
 
 static void note_info(struct sim *sim, struct sim_host *host)
@@ -213,6 +261,7 @@ static void note_info(struct sim *sim, struct sim_host *host)
 void host_turn(struct sim *sim, struct sim_host *host)
 {
     host->turn_us = UINT64_MAX;
+    end_whiles(sim, host);
     set_faults(sim, host);
     struct shard_node_ready ready;
     uint64_t now_ms = host_now_ms(sim, host);
@@ -225,7 +274,8 @@ void host_turn(struct sim *sim, struct sim_host *host)
         return;
     }
     disk_submit(sim, host, &ready);
-    send_all(sim, host, &ready);
+    if (faults_trip(sim, host, SIM_POINT_APPLIED) || !send_all(sim, host, &ready))
+        return;
     uint64_t wait_ms = ready.wake_at_ms > now_ms ? ready.wake_at_ms - now_ms : 0;
     if (wait_ms > 1000000)
         wait_ms = 1000000;

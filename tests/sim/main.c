@@ -12,7 +12,8 @@ struct arguments {
     uint64_t first, last;
     const char *replay; /* A file of seeds. */
     bool one, trace, twice;
-    uint32_t faults, nodes, groups, clients;
+    uint64_t faults;
+    uint32_t nodes, groups, clients;
     bool faults_given;
 };
 

@@ -86,10 +86,12 @@ void map_send(struct sim *sim)
     init.map = message;
     bool missing = false;
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
-        if (shard_node_map(sim->hosts[i].node)->version > 0)
+        const struct shard_node *node = sim->hosts[i].node;
+        if (node != NULL && shard_node_map(node)->version > 0)
             continue;
         missing = true;
-        send_init(sim, i, &init);
+        if (node != NULL)
+            send_init(sim, i, &init);
     }
     torc__wire__map__free_unpacked(message, NULL);
     base_free(sim->allocator, (void *)(uintptr_t)encoded.data, encoded.size);

@@ -17,17 +17,61 @@ void network_unref(struct sim *sim, struct sim_packet *packet)
         base_free(sim->allocator, packet, sizeof(*packet) + packet->size);
 }
 
-static uint64_t delay_us(struct sim *sim)
+static bool is_calm(const struct sim *sim)
+{
+    return sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
+}
+
+/* When a message arrives: a link keeps its order, but for those that are held up by themselves. */
+static uint64_t arrival_us(struct sim *sim, const struct sim_head *head)
 {
     const struct sim_options *options = &sim->options;
-    uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max);
-    bool calm = sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
-    if (!calm && sim_has(sim, SIM_FAULT_stragglers) && sim_chance(sim, options->stragglers))
+    struct sim_link *link = &sim->links[head->from][head->to];
+    uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max) + link->slow_us;
+    bool calm = is_calm(sim);
+    if (!calm && sim_has(sim, SIM_FAULT_stragglers) && sim_chance(sim, options->stragglers)) {
         /* A few arrive when their sender has given up. */
-        delay =
-            sim_draw(sim, delay,
-                     sim_chance(sim, 50) ? NETWORK_LATE_US_MAX : delay * NETWORK_STRAGGLER_FACTOR);
-    return delay;
+        sim_happened(sim, SIM_FAULT_stragglers);
+        return sim->now_us + sim_draw(sim, delay,
+                                      sim_chance(sim, 50) ? NETWORK_LATE_US_MAX
+                                                          : delay * NETWORK_STRAGGLER_FACTOR);
+    }
+    uint64_t at_us = sim->now_us + delay;
+    if (at_us >= link->last_us)
+        return link->last_us = at_us;
+    if (calm || !sim_has(sim, SIM_FAULT_reorder))
+        return link->last_us;
+    sim_happened(sim, SIM_FAULT_reorder);
+    return at_us;
+}
+
+static bool is_lost(struct sim *sim, const struct sim_head *head)
+{
+    const struct sim_link *link = &sim->links[head->from][head->to];
+    if (sim_chance(sim, link->loss)) {
+        sim_happened(sim, SIM_FAULT_lossy_links);
+        return true;
+    }
+    if (!sim_has(sim, SIM_FAULT_loss) || !sim_chance(sim, sim->options.loss))
+        return false;
+    sim_happened(sim, SIM_FAULT_loss);
+    return true;
+}
+
+/* What the network does to a message before it is under way; the number of its copies is left. */
+static void mistreat(struct sim *sim, struct sim_packet *packet)
+{
+    if (packet->size > 0 && sim_has(sim, SIM_FAULT_damage) && sim_chance(sim, 5)) {
+        packet->head.damaged = true;
+        packet->bytes[sim_draw(sim, 0, packet->size - 1)] ^= (uint8_t)(1u << sim_draw(sim, 0, 7));
+        sim_happened(sim, SIM_FAULT_damage);
+    }
+    if (is_lost(sim, &packet->head)) {
+        packet->copies = 0;
+    } else if (sim_has(sim, SIM_FAULT_duplicates) && sim_chance(sim, sim->options.duplicates)) {
+        packet->copies = 2;
+        sim_happened(sim, SIM_FAULT_duplicates);
+    }
 }
 
 void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes)
@@ -39,28 +83,18 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
     packet->head = head;
     packet->size = bytes.size;
     memcpy(packet->bytes, bytes.data, bytes.size);
-    bool calm = sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
     packet->copies = 1;
-    if (!calm && bytes.size > 0 && sim_has(sim, SIM_FAULT_damage) && sim_chance(sim, 5)) {
-        packet->head.damaged = true;
-        packet->bytes[sim_draw(sim, 0, bytes.size - 1)] ^= (uint8_t)(1u << sim_draw(sim, 0, 7));
-        sim->coverage->messages_damaged++;
-    }
-    if (!calm && sim_has(sim, SIM_FAULT_loss) && sim_chance(sim, sim->options.loss))
-        packet->copies = 0;
-    else if (!calm && sim_has(sim, SIM_FAULT_duplicates) &&
-             sim_chance(sim, sim->options.duplicates))
-        packet->copies = 2;
+    if (!is_calm(sim))
+        mistreat(sim, packet);
     sim_trace(sim, packet->copies == 0 ? "lost" : "send", head.from, head.to, bytes.data[5],
               bytes.size);
     sim->coverage->messages_lost += packet->copies == 0;
-    sim->coverage->messages_duplicated += packet->copies == 2;
     if (packet->copies == 0) {
         base_free(sim->allocator, packet, sizeof(*packet) + packet->size);
         return;
     }
     for (uint32_t i = 0, count = packet->copies; i < count; i++)
-        sim_push(sim, (struct sim_event){.at_us = sim->now_us + delay_us(sim),
+        sim_push(sim, (struct sim_event){.at_us = arrival_us(sim, &packet->head),
                                          .type = SIM_PACKET,
                                          .place = head.to,
                                          .packet = packet});
@@ -94,7 +128,9 @@ void network_deliver(struct sim *sim, const struct sim_packet *packet)
     }
 }
 
+/* All are connected anew: what is under way on a slow link holds up nothing behind it. */
 void network_heal(struct sim *sim)
 {
     memset(sim->cut, 0, sizeof(sim->cut));
+    memset(sim->links, 0, sizeof(sim->links));
 }

@@ -2,6 +2,9 @@
 
 #include "tests/sim/sim.h"
 
+/* More than must happen in each run: some need what does not come about in every one. */
+enum { FAULT_KINDS_MIN = 10 };
+
 static uint64_t pick(struct base_prng *prng, uint64_t min, uint64_t max)
 {
     return base_prng_range(prng, min, max);
@@ -13,14 +16,14 @@ static bool often(struct base_prng *prng, uint32_t per_mille)
 }
 
 static const char *const fault_names[] = {
-#define SIM_FAULT_NAME(name) #name,
+#define SIM_FAULT_NAME(name, essential) #name,
     SIM_FAULT_LIST(SIM_FAULT_NAME)
 #undef SIM_FAULT_NAME
 };
 
-bool sim_faults_parse(const char *text, uint32_t *ret_faults)
+bool sim_faults_parse(const char *text, uint64_t *ret_faults)
 {
-    uint32_t faults = 0;
+    uint64_t faults = 0;
     if (strcmp(text, "all") == 0)
         faults = SIM_FAULTS_ALL;
     else if (strcmp(text, "none") != 0) {
@@ -31,7 +34,7 @@ bool sim_faults_parse(const char *text, uint32_t *ret_faults)
                 i++;
             if (i == SIM_FAULT_COUNT)
                 return false;
-            faults |= 1u << i;
+            faults |= UINT64_C(1) << i;
             text += size + (text[size] == ',');
         }
     }
@@ -85,6 +88,29 @@ static void draw_node(struct base_prng *prng, struct sim_options *options)
     node->entry_bytes_max = options->batch_size_max - STORE_RECORD_HEADER_SIZE;
 }
 
+static uint32_t count_of(uint64_t faults)
+{
+    return (uint32_t)__builtin_popcountll(faults);
+}
+
+/* All kinds, or any part of them; one or two of them may drown the others. From numbers of its own:
+ * another kind of fault does not change the rest of a seed. */
+static void draw_faults(struct sim_options *options)
+{
+    struct base_prng drawn = base_prng_seeded(options->seed ^ UINT64_C(0x6661756C74));
+    struct base_prng *prng = &drawn;
+    uint32_t share = often(prng, 100) ? 1000 : (uint32_t)pick(prng, 0, 900);
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        options->faults |= (uint64_t)often(prng, share) << i;
+        options->weights[i] = (uint32_t)pick(prng, 1, 10);
+    }
+    while (count_of(options->faults) < FAULT_KINDS_MIN)
+        options->faults |= UINT64_C(1) << pick(prng, 0, SIM_FAULT_COUNT - 1);
+    for (uint64_t i = pick(prng, 0, 2); i > 0; i--)
+        options->weights[pick(prng, 0, SIM_FAULT_COUNT - 1)] = 100;
+    options->fault_us_mean = options->chaos_us / pick(prng, 20, 120);
+}
+
 void sim_options_draw(struct sim_options *options, uint64_t seed)
 {
     struct base_prng drawn = base_prng_seeded(seed);
@@ -96,8 +122,6 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->routers = (uint32_t)pick(prng, 1, SIM_ROUTERS_MAX);
     options->clients = (uint32_t)pick(prng, 2, SIM_CLIENTS_MAX);
     options->vnode_bits = (uint32_t)pick(prng, 3, SIM_VNODE_BITS_MAX);
-    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++)
-        options->faults |= (uint32_t)often(prng, 600) << i;
     options->loss = (uint32_t)pick(prng, 1, 100);
     options->duplicates = (uint32_t)pick(prng, 1, 100);
     options->stragglers = (uint32_t)pick(prng, 1, 50);
@@ -106,7 +130,6 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->sync_us_min = pick(prng, 50, 1000);
     options->sync_us_max = options->sync_us_min + pick(prng, 0, 10000);
     options->turn_us_max = pick(prng, 0, 2000);
-    options->fault_us_mean = pick(prng, 50000, 600000);
     options->think_us_mean = pick(prng, 5000, 60000);
     options->chaos_us = pick(prng, 3000000, 8000000);
     options->wall_error_ms_max = often(prng, 500) ? 100 : 5000;
@@ -116,6 +139,7 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->request_timeout_ms = (uint32_t)pick(prng, 1000, 4000);
     options->silence_ms = (uint32_t)pick(prng, 100, 600);
     draw_node(prng, options);
+    draw_faults(options);
 }
 
 void sim_options_print(const struct sim_options *o, FILE *out)

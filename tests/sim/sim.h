@@ -52,38 +52,67 @@ enum {
 /* ---- Options
  * -------------------------------------------------------------------------------------- */
 
+/* Each is a switch, and the row of the coverage table that counts how often it happened. */
 #define SIM_FAULT_LIST(X)                                                                          \
-    X(loss)       /* Messages are lost. */                                                         \
-    X(duplicates) /* ... arrive twice. */                                                          \
-    X(damage)     /* ... arrive with a bit changed. */                                             \
-    X(stragglers) /* ... overtake each other by far. */                                            \
-    X(partitions) /* Links are cut: full, one-way, single ones. */                                 \
-    X(crashes)    /* Processes die, the page cache lives. */                                       \
-    X(power)      /* Machines die: what was not synced is lost, kept or torn. */                   \
-    X(recovery)   /* ... and again while they recover. */                                          \
-    X(pauses)     /* Processes stand still and go on. */                                           \
-    X(busy)       /* The state's store refuses writes for a moment. */                             \
-    X(full)       /* ... for longer: its disk has no room. */                                      \
-    X(flush)      /* Its flushes take their time. */                                               \
-    X(clocks)     /* Wall clocks are wrong and jump, all run fast or slow. */                      \
-    X(wipes)      /* A node comes back empty, or from an old copy of its disk. */                  \
-    X(drains)     /* Leadership is handed over as before a planned stop. */                        \
-    X(routers)    /* Routers die. */
+    X(loss, true)        /* Messages are lost, anywhere. */                                        \
+    X(duplicates, true)  /* ... arrive twice. */                                                   \
+    X(damage, true)      /* ... arrive with a bit changed. */                                      \
+    X(reorder, true)     /* ... overtake others of their link by a little. */                      \
+    X(stragglers, true)  /* ... by far, or come when their sender has given up. */                 \
+    X(lossy_links, true) /* A link loses most of what it is given, for a while. */                 \
+    X(slow_links, true)  /* A link, or all of a node, takes up to a second longer. */              \
+    X(partitions, true)  /* Links are cut: around one place, into two sides, one way. */           \
+    X(shapes, true)      /* ... so that the nodes form a chain, a ring, a bridge or a star. */     \
+    X(singled, true)     /* ... around the leader: alone, mute, deaf, or one follower left. */     \
+    X(mending, true)     /* Cut links come back one by one. */                                     \
+    X(flapping, true)    /* A link comes and goes. */                                              \
+    X(crashes, true)     /* Processes die, the page cache lives. */                                \
+    X(power, true)       /* Machines die: what was not synced is lost or kept. */                  \
+    X(traps, true)    /* ... at a chosen step: of the disk, or between disk, state and network. */ \
+    X(outages, true)  /* Several or all of them at once. */                                        \
+    X(ambush, true)   /* The leader is cut off while another node restarts. */                     \
+    X(recovery, true) /* They die again while they recover. */                                     \
+    X(birth, true)    /* ... while the cluster is being born. */                                   \
+    X(torn, true)     /* A power loss tears inside of sectors. */                                  \
+    X(rot, true)      /* Bits of the log change. */                                                \
+    X(state_rot, true)    /* Bits of the state change: what is read there fails its checksum. */   \
+    X(misdirected, true)  /* A write of the log lands one sector further on. */                    \
+    X(lost_writes, true)  /* ... never lands. */                                                   \
+    X(lying, true)        /* Syncs of the log say done and are not; then the power goes. */        \
+    X(write_errors, true) /* A write or sync of the log fails. */                                  \
+    X(sync_errors, true)  /* A sync fails, and what it was for is never written. */                \
+    X(log_full, true)     /* The log gets no new segment. */                                       \
+    X(slow_disks, true)   /* Syncs take 10 to 100 times as long for a while. */                    \
+    X(busy, true)         /* The state's store refuses writes for a moment. */                     \
+    X(full, true)         /* ... for longer: its disk has no room. */                              \
+    X(flush, true)        /* Its flushes take their time. */                                       \
+    X(pauses, true)       /* Processes stand still and go on. */                                   \
+    X(long_pauses, true)  /* ... for longer than leases and deadlines. */                          \
+    X(slow_nodes, true)   /* Every turn of a node takes long, for a while. */                      \
+    X(memory, true)       /* The pool for entries has little room. */                              \
+    X(clocks, true)       /* Wall clocks are wrong, all run fast or slow. */                       \
+    X(jumps, true)        /* Wall clocks jump, both ways. */                                       \
+    X(drift, true)        /* A clock runs at half to twice its rate: beyond what leases allow. */  \
+    X(wipes, true)        /* A node comes back empty. */                                           \
+    X(old_copies, true)   /* ... from an old copy of its disk. */                                  \
+    X(drains, true)       /* Leadership is handed over as before a planned stop. */                \
+    X(routers, true)      /* Routers die. */
 
 enum sim_fault {
-#define SIM_FAULT_ENUM(name) SIM_FAULT_##name,
+#define SIM_FAULT_ENUM(name, essential) SIM_FAULT_##name,
     SIM_FAULT_LIST(SIM_FAULT_ENUM)
 #undef SIM_FAULT_ENUM
         SIM_FAULT_COUNT,
 };
-#define SIM_FAULTS_ALL ((1u << SIM_FAULT_COUNT) - 1)
+#define SIM_FAULTS_ALL ((UINT64_C(1) << SIM_FAULT_COUNT) - 1)
 
 struct sim_options {
     uint64_t seed;
     uint32_t nodes, groups, routers, clients; /* groups: data groups. */
     uint32_t replicas;                        /* Of each group. */
     uint32_t vnode_bits;
-    uint32_t faults;                       /* Bits of enum sim_fault. */
+    uint64_t faults;                       /* Bits of enum sim_fault. */
+    uint32_t weights[SIM_FAULT_COUNT];     /* How often each, beside the others. */
     uint32_t loss, duplicates, stragglers; /* Per mille of messages. */
     uint64_t delay_us_min, delay_us_max;
     uint64_t sync_us_min, sync_us_max;
@@ -105,35 +134,44 @@ struct sim_options {
 void sim_options_draw(struct sim_options *options, uint64_t seed);
 void sim_options_print(const struct sim_options *options, FILE *out);
 /* "none", "all", or names with commas between them; false: an unknown name. */
-bool sim_faults_parse(const char *text, uint32_t *ret_faults);
+bool sim_faults_parse(const char *text, uint64_t *ret_faults);
 
 /* ---- Coverage
  * ------------------------------------------------------------------------------------- */
 
-/* Rare paths, counted over seeds. Those with true are essential: a batch in which one never
- * happened fails. */
+/* Faults and rare paths, counted over seeds. Those with true are essential: a batch in which one
+ * never happened fails. */
 #define SIM_COVERAGE_LIST(X)                                                                       \
+    SIM_FAULT_LIST(X)                                                                              \
     X(messages, true)                                                                              \
     X(messages_lost, true)                                                                         \
-    X(messages_duplicated, true)                                                                   \
-    X(messages_damaged, true)                                                                      \
     X(messages_refused, true)                                                                      \
-    X(partitions, true)                                                                            \
-    X(process_crashes, true)                                                                       \
-    X(power_losses, true)                                                                          \
     X(crashes_in_a_write, true)                                                                    \
-    X(crashes_in_recovery, true)                                                                   \
     X(sectors_lost, true)                                                                          \
     X(sectors_torn, true)                                                                          \
+    X(chains, true)                                                                                \
+    X(rings, true)                                                                                 \
+    X(bridges, true)                                                                               \
+    X(stars, true)                                                                                 \
+    X(leaders_alone, true)                                                                         \
+    X(leaders_mute, true)                                                                          \
+    X(leaders_deaf, true)                                                                          \
+    X(leaders_with_one, true)                                                                      \
+    X(crashes_at_a_disk_step, true)                                                                \
+    X(crashes_when_synced, true)                                                                   \
+    X(crashes_when_told, true)                                                                     \
+    X(crashes_when_applied, true)                                                                  \
+    X(crashes_when_sending, true)                                                                  \
+    X(ended_by_disk_errors, true)                                                                  \
+    X(ended_by_full_logs, false)                                                                   \
+    X(damaged_logs, true)                                                                          \
+    X(damaged_replicas, false)                                                                     \
+    X(damaged_states, false)                                                                       \
+    X(lost_tails_noticed, false)                                                                   \
+    X(lost_tails_unknown, false)                                                                   \
+    X(few_kinds, false) /* Runs in which fewer than five kinds of fault happened. */               \
     X(state_batches_lost, true)                                                                    \
-    X(pauses, true)                                                                                \
-    X(clock_jumps, true)                                                                           \
-    X(full_disks, true)                                                                            \
-    X(drains, true)                                                                                \
     X(stalls, true)                                                                                \
-    X(router_deaths, true)                                                                         \
-    X(wiped_nodes, true)                                                                           \
-    X(old_copies, true)                                                                            \
     X(old_copies_refused, true)                                                                    \
     X(elections, true)                                                                             \
     X(elections_won, true)                                                                         \
@@ -203,7 +241,10 @@ enum sim_event_type {
     SIM_ROUTER,  /* A router's timer. */
     SIM_CLIENT,  /* A client wants something. */
     SIM_FAULT,
-    SIM_INIT, /* The tool sends the first map. */
+    SIM_FLAP,   /* A link comes or goes. */
+    SIM_MEND,   /* One cut link comes back. */
+    SIM_STRIKE, /* The power goes at a node whose disk lied. */
+    SIM_INIT,   /* The tool sends the first map. */
 };
 
 struct sim_head {
@@ -228,6 +269,11 @@ struct sim_event {
     uint32_t place; /* A node, router or client. */
     uint32_t life;  /* For this life only; 0: for any. */
     struct sim_packet *packet;
+};
+
+struct sim_link {              /* One way. */
+    uint32_t loss;             /* Per mille. */
+    uint64_t slow_us, last_us; /* More than others; when the last message arrives. */
 };
 
 struct sim_trace {
@@ -255,10 +301,27 @@ struct sim_copy { /* Of a node's disk and state. Empty: device NULL. */
     uint64_t batch;
 };
 
+/* Where a process dies: the persistence points of a node. */
+enum sim_point {
+    SIM_POINT_NONE,
+    SIM_POINT_DISK,    /* At an operation of the log's disk. */
+    SIM_POINT_SYNCED,  /* The log is synced, the node does not know. */
+    SIM_POINT_TOLD,    /* It knows, and has not had its turn. */
+    SIM_POINT_APPLIED, /* It wrote the state and gave its log a batch; nothing was sent. */
+    SIM_POINT_SENDING, /* It sent some of its messages. */
+};
+
+struct sim_trap {
+    enum sim_point point;
+    uint64_t left; /* So many more times the point is passed. */
+    bool power;
+};
+
 enum sim_identity {
     SIM_GENUINE,
     SIM_WIPED, /* Formatted anew under another storage id. */
     SIM_OLD,   /* An older copy of its own disk. */
+    SIM_SHORT, /* Its disk lost the newest of what it had called durable. */
 };
 
 struct sim_host {
@@ -283,14 +346,32 @@ struct sim_host {
     const char *fatal;            /* Why it ended by itself. */
     struct sim_copy old, genuine; /* A copy taken earlier; its own disk while another is in. */
     uint64_t segments;
-    uint64_t end_batch; /* When it went down: its log holds no later one. */
-    uint32_t clock_rate, recovery_crashes;
+    uint64_t end_batch;            /* When it went down: its log holds no later one. */
+    uint32_t clock_rate, own_rate; /* Now; when nothing is wrong with it. */
+    uint32_t recovery_crashes;
     int64_t wall_error_ms;
     uint64_t seen_batch[SIM_NODES_MAX]; /* Of its peers, heard in this life. */
     uint64_t applied[SIM_GROUPS_MAX];   /* Last looked at. */
     bool refusing;                      /* Its store refuses writes in this turn. */
     uint64_t full_until_us;             /* ... and has no room. */
     uint64_t map_version;               /* In this life. */
+    struct sim_trap trap;
+    uint64_t clock_ms, clock_at_us; /* Its monotonic clock when its rate last changed. */
+    uint64_t drift_until_us, slow_until_us, slow_disk_until_us, log_full_until_us, little_until_us;
+    uint32_t slow_us;        /* Of each turn until slow_until_us. */
+    uint32_t slow_factor;    /* Of its disk. */
+    enum sim_fault injected; /* Into its disk. */
+    uint64_t faults_met;     /* By its disk, and counted. */
+    bool lying;              /* Its disk says synced and is not. */
+    bool disk_failed;        /* An error was just met there. */
+    uint32_t incarnation;    /* The highest that it had. */
+    /* A disk that loses what it called durable: at most a minority of each group's voters. */
+    bool doomed;
+    bool lost;              /* It never comes back. */
+    uint64_t durable_batch; /* The last that its disk called synced, in any life. */
+    uint32_t amnesiac;      /* Bits of groups whose replica here found its log damaged. */
+    uint32_t unborn; /* ... that it fell too early for: its id is used, and nothing stands there. */
+    uint32_t rotten; /* ... and whose state is. */
 };
 
 /* ---- Routers and clients
@@ -384,6 +465,8 @@ struct sim {
     char addresses[SIM_NODES_MAX][SHARD_ADDRESS_SIZE];
     const char *seeds[SIM_NODES_MAX];
     bool cut[SIM_PLACES_MAX][SIM_PLACES_MAX];
+    struct sim_link links[SIM_PLACES_MAX][SIM_PLACES_MAX];
+    uint64_t happened;       /* Bits of enum sim_fault, in this run. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
     bool born, healed, reading;
     uint64_t tool_number, word_number, value_number, tick;
@@ -420,6 +503,8 @@ bool sim_chance(struct sim *sim, uint32_t per_mille);
 bool sim_has(const struct sim *sim, enum sim_fault fault);
 /* Enters a number into the run's hash. */
 void sim_note(struct sim *sim, uint64_t number);
+/* A fault happened. */
+void sim_happened(struct sim *sim, enum sim_fault fault);
 
 /* trace.c */
 void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,
@@ -440,6 +525,9 @@ uint64_t host_now_ms(const struct sim *sim, const struct sim_host *host);
 uint64_t host_wall_ms(const struct sim *sim, const struct sim_host *host);
 void host_start(struct sim *sim, struct sim_host *host);
 void host_crash(struct sim *sim, struct sim_host *host, bool power);
+/* All that is wrong with it is over; what it lost stays lost. */
+void host_heal(struct sim *sim, struct sim_host *host);
+void host_clock_set(struct sim *sim, struct sim_host *host, uint32_t rate);
 void host_turn(struct sim *sim, struct sim_host *host);
 void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us);
 void host_turn_soon(struct sim *sim, struct sim_host *host);
@@ -450,7 +538,7 @@ struct sim_host *host_leader(struct sim *sim, uint32_t group);
 
 /* disk.c */
 void disk_format(struct sim *sim, struct sim_host *host);
-/* Opens the log and the recovery as the driver does. False: the machine crashed once more. */
+/* Opens the log and the recovery as the driver does. False: it does not start now, or never. */
 bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch);
 void disk_submit(struct sim *sim, struct sim_host *host, const struct shard_node_ready *ready);
 void disk_ask_facts(struct sim *sim, struct sim_host *host);
@@ -459,6 +547,8 @@ void disk_done(struct sim *sim, struct sim_host *host);
 void disk_crash(struct sim *sim, struct sim_host *host, bool power);
 void disk_copy(struct sim *sim, const struct sim_host *host, struct sim_copy *ret_copy);
 void disk_copy_free(struct sim_copy *copy);
+/* The power goes while nothing runs on it. */
+void disk_lose_power(struct sim *sim, struct sim_host *host);
 
 /* router.c */
 void sim_router_start(struct sim *sim, uint32_t index);
@@ -487,6 +577,19 @@ void map_send(struct sim *sim);
 void faults_happen(struct sim *sim);
 void faults_restore(struct sim *sim, struct sim_host *host);
 void faults_heal(struct sim *sim);
+/* Whether the node may lose what it called durable, for good: at most a minority of the voters of
+ * any group ever do. True: it is marked as one of them. */
+bool faults_may_doom(struct sim *sim, struct sim_host *host);
+/* Its log came back without the newest of what it had called durable. */
+void faults_tail_lost(struct sim *sim, struct sim_host *host, uint64_t batch);
+void faults_at_birth(struct sim *sim, struct sim_host *host);
+/* It passes a step: true: it died there. */
+bool faults_trip(struct sim *sim, struct sim_host *host, enum sim_point point);
+/* What was put in a disk's way came to pass. */
+void faults_note_disk(struct sim *sim, struct sim_host *host);
+void fault_flap(struct sim *sim, uint32_t place, uint32_t left);
+void fault_mend(struct sim *sim);
+void fault_strike(struct sim *sim, struct sim_host *host);
 
 /* witness.c: a node hands a batch to its log; it is synced, as the log's batch `number`; entries
  * up to a slot may go. */

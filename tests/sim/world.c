@@ -96,12 +96,16 @@ static void handle_host(struct sim *sim, const struct sim_event *event)
 {
     struct sim_host *host = &sim->hosts[event->place];
     if (event->type == SIM_RESTART) {
-        if (host->node == NULL && host->fatal == NULL)
+        if (host->node == NULL && host->fatal == NULL && !host->lost)
             host_start(sim, host);
         return;
     }
     if (event->type == SIM_RESTORE) {
         faults_restore(sim, host);
+        return;
+    }
+    if (event->type == SIM_STRIKE) {
+        fault_strike(sim, host);
         return;
     }
     if (host->node == NULL || event->life != host->life)
@@ -151,6 +155,7 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case SIM_RESTART:
     case SIM_RESUME:
     case SIM_RESTORE:
+    case SIM_STRIKE:
         handle_host(sim, event);
         return;
     case SIM_ROUTER: {
@@ -166,6 +171,12 @@ static void handle(struct sim *sim, const struct sim_event *event)
         return;
     case SIM_FAULT:
         faults_happen(sim);
+        return;
+    case SIM_FLAP:
+        fault_flap(sim, event->place, event->life);
+        return;
+    case SIM_MEND:
+        fault_mend(sim);
         return;
     case SIM_INIT:
         map_send(sim);
@@ -201,8 +212,10 @@ void sim_init(struct sim *sim, const struct sim_options *options, struct sim_cov
     }
     map_make(sim);
     ledger_init(sim);
-    for (uint32_t i = 0; i < options->nodes; i++)
+    for (uint32_t i = 0; i < options->nodes; i++) {
         host_start(sim, &sim->hosts[i]);
+        faults_at_birth(sim, &sim->hosts[i]);
+    }
     client_init(sim);
     for (uint32_t i = 0; i < options->routers; i++)
         sim_router_start(sim, i);
@@ -231,15 +244,18 @@ void sim_fini(struct sim *sim)
     base_array_free(sim->allocator, sim->heap, &sim->heap_capacity, sizeof(*sim->heap));
 }
 
-/* Every replica of the map stands and every group has a leader that serves. */
+/* Every replica of the map stands, but for those that fell too early, and every group has a leader
+ * that serves. */
 static bool is_born(struct sim *sim)
 {
     for (uint32_t g = 0; g <= sim->options.groups; g++) {
         const struct shard_map_group *group = &sim->map.groups[g];
         for (uint32_t i = 0; i < group->replica_count; i++) {
             struct consensus_info info;
-            const struct sim_host *host = &sim->hosts[group->replicas[i].node - 1];
-            if (!shard_node_replica_info(host->node, g, &info))
+            struct sim_host *host = &sim->hosts[group->replicas[i].node - 1];
+            bool stands = host->node != NULL && shard_node_replica_info(host->node, g, &info);
+            host->unborn = (host->unborn & ~(1u << g)) | (uint32_t)!stands << g;
+            if (!stands && (!host->doomed || host->life == 1))
                 return false;
         }
         if (host_leader(sim, g) == NULL)
@@ -257,6 +273,8 @@ static void be_born(struct sim *sim)
         run_until(sim, sim->now_us + WORLD_STEP_US);
     }
     sim->born = true;
+    for (uint32_t i = 0; i < sim->options.nodes; i++)
+        host_heal(sim, &sim->hosts[i]);
     for (uint32_t i = 0; i < sim->options.clients; i++)
         sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 0, 50000),
                                          .type = SIM_CLIENT,

@@ -167,6 +167,11 @@ void check_effects_applied(struct sim *sim, const struct sim_host *host, uint32_
     store_value_release(&value);
 }
 
+uint64_t check_effects_slot(struct sim *sim, struct wire_client_id client, uint64_t number)
+{
+    return effect_of(sim, client, number)->slot;
+}
+
 /* ---- At rest. */
 
 void check_effects(struct sim *sim)

@@ -23,13 +23,23 @@ void check_request_sent(struct sim *sim, struct sim_router *router,
         if (wire_request_read(rest, &sim->map.limits, &request) != TORC_OK)
             sim_fail(sim, "codec", "router %u sends a request that does not decode", router->index);
         struct sim_request *kept = request_of(sim, router, request.number);
-        kept->writes = wire_request_writes(&request);
-        sim->coverage->copies_of_requests += kept->copies++ > 0;
+        sim->coverage->copies_of_requests += kept->copies > 0;
+        if (kept->copies++ == 0) {
+            kept->writes = wire_request_writes(&request);
+            kept->group = check_reads_group(sim, &request);
+            kept->asked_us = sim->now_us;
+        }
         rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
     }
 }
 
-static void check_answer(struct sim *sim, struct sim_router *router,
+/* What a router's requests are known by. */
+static struct wire_client_id client_of(const struct sim_router *router)
+{
+    return (struct wire_client_id){.high = router->index + 1, .low = router->life};
+}
+
+static void check_answer(struct sim *sim, const struct sim_host *host, struct sim_router *router,
                          const struct wire_answer *answer)
 {
     sim->coverage->not_leader += answer->status == WIRE_NOT_LEADER;
@@ -39,8 +49,15 @@ static void check_answer(struct sim *sim, struct sim_router *router,
     if (request->copies == 0)
         sim_fail(sim, "answers", "an answer to request %llu, which router %u did not send",
                  (unsigned long long)answer->number, router->index);
-    if (answer->status != WIRE_DONE || !request->writes)
+    if (answer->status != WIRE_DONE)
         return;
+    if (!request->writes) {
+        check_read(sim, host, request->group, request->asked_us);
+        return;
+    }
+    uint64_t slot = check_effects_slot(sim, client_of(router), answer->number);
+    if (slot != 0)
+        check_reads_written(sim, request->group, slot);
     uint64_t hash = base_hash(answer->results);
     if (request->dones++ == 0)
         request->answer = hash;
@@ -51,7 +68,7 @@ static void check_answer(struct sim *sim, struct sim_router *router,
                  (unsigned long long)answer->number, router->index);
 }
 
-void check_reply_sent(struct sim *sim, const struct sim_head *head,
+void check_reply_sent(struct sim *sim, const struct sim_host *host, const struct sim_head *head,
                       const struct wire_envelope *envelope)
 {
     if (head->to < SIM_NODES_MAX || head->to == SIM_TOOL)
@@ -64,7 +81,7 @@ void check_reply_sent(struct sim *sim, const struct sim_head *head,
         struct wire_answer answer;
         if (wire_answer_read(rest, &answer) != TORC_OK)
             sim_fail(sim, "codec", "node %u sends an answer that does not decode", envelope->node);
-        check_answer(sim, router, &answer);
+        check_answer(sim, host, router, &answer);
         rest = base_bytes_of(rest.data + answer.encoded.size, rest.size - answer.encoded.size);
     }
 }

@@ -211,7 +211,7 @@ static bool send_all(struct sim *sim, struct sim_host *host, const struct shard_
         check_vote(sim, host, &envelope);
         witness_sent(sim, host, &envelope);
         if (envelope.type == WIRE_TYPE_REPLY)
-            check_reply_sent(sim, &head, &envelope);
+            check_reply_sent(sim, host, &head, &envelope);
         network_send(sim, head, send->message);
         if (faults_trip(sim, host, SIM_POINT_SENDING))
             return false;
@@ -250,8 +250,7 @@ static void note_info(struct sim *sim, struct sim_host *host)
             sim_trace(sim, "leads", host->index, g, info.ballot.round, info.applied);
         }
         check_lease(sim, host, g, &info);
-        /* No log grows past log_size_max in so short a run, and below it none lets go of what a
-         * voter lacks. */
+        /* Below log_size_max no log lets go of what a voter lacks. */
         if (info.behind_compaction)
             sim_fail(sim, "trimming", "group %u: node %u needs entries that no log holds", g,
                      host->id);
@@ -274,7 +273,10 @@ void host_turn(struct sim *sim, struct sim_host *host)
         return;
     }
     disk_submit(sim, host, &ready);
-    if (faults_trip(sim, host, SIM_POINT_APPLIED) || !send_all(sim, host, &ready))
+    if (faults_trip(sim, host, SIM_POINT_APPLIED))
+        return;
+    check_state(sim, host);
+    if (!send_all(sim, host, &ready))
         return;
     uint64_t wait_ms = ready.wake_at_ms > now_ms ? ready.wake_at_ms - now_ms : 0;
     if (wait_ms > 1000000)
@@ -282,7 +284,6 @@ void host_turn(struct sim *sim, struct sim_host *host)
     uint64_t wait_us = wait_ms * 1000000 / host->clock_rate + (wait_ms > 0 ? 1 : 0);
     /* A full turn of the loop takes a moment, also when the next is wanted at once. */
     host_turn_at(sim, host, sim->now_us + (wait_us > 0 ? wait_us : 100));
-    check_state(sim, host);
     note_info(sim, host);
     check_node_map(sim, host);
     shard_node_check(host->node);

@@ -50,6 +50,8 @@ void ledger_fini(struct sim *sim)
         struct ledger_group *group = &ledger->groups[g];
         base_array_free(sim->allocator, group->slots, &group->slots_capacity,
                         sizeof(*group->slots));
+        base_array_free(sim->allocator, group->answered, &group->answered_capacity,
+                        sizeof(*group->answered));
         base_array_free(sim->allocator, group->ballots, &group->ballots_capacity,
                         sizeof(*group->ballots));
     }

@@ -54,6 +54,10 @@ struct ledger_ballot { /* One that somebody prepared. */
     uint32_t promises; /* Nodes, as bits, that promised it and reported in full. */
 };
 
+struct ledger_answered { /* When, and up to which slot, writes were answered. */
+    uint64_t at_us, slot;
+};
+
 struct ledger_group {
     struct ledger_slot *slots;
     size_t slots_capacity;
@@ -62,6 +66,8 @@ struct ledger_group {
     uint32_t voters;                               /* Nodes, as bits. */
     uint64_t effects; /* Up to here its effects were looked at; the newest barrier up to there. */
     struct base_ballot barrier;
+    struct ledger_answered *answered; /* Both rise. */
+    size_t answered_count, answered_capacity;
     struct ledger_ballot *ballots;
     size_t ballot_count, ballots_capacity;
 };

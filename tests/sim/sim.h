@@ -217,6 +217,7 @@ bool sim_faults_parse(const char *text, uint64_t *ret_faults);
     X(busy_answers, false)                                                                         \
     X(moved_answers, false)                                                                        \
     X(expired_reads, true)                                                                         \
+    X(reads_checked, true)                                                                         \
     X(states_compared, true)                                                                       \
     X(histories, true)                                                                             \
     X(histories_undecided, false)
@@ -381,6 +382,8 @@ enum { SIM_REQUESTS_MAX = 65536 };
 
 struct sim_request { /* By a router's running number. */
     bool writes;
+    uint32_t group;    /* 0: of none. */
+    uint64_t asked_us; /* When its first copy left. */
     uint32_t copies, dones;
     uint64_t answer; /* Hash of its first answer. */
 };
@@ -613,8 +616,15 @@ void counters_router(struct sim *sim, const struct sim_router *router);
 void check_state(struct sim *sim, struct sim_host *host);
 void check_request_sent(struct sim *sim, struct sim_router *router,
                         const struct router_message *message);
-void check_reply_sent(struct sim *sim, const struct sim_head *head,
+void check_reply_sent(struct sim *sim, const struct sim_host *host, const struct sim_head *head,
                       const struct wire_envelope *envelope);
+/* check_reads.c: the group of a request; a write was answered that was executed in a slot; a read
+ * that was first asked then is answered by a node. */
+uint32_t check_reads_group(const struct sim *sim, const struct wire_request *request);
+void check_reads_written(struct sim *sim, uint32_t group, uint64_t slot);
+void check_read(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t asked_us);
+/* check_effects.c: the slot in which a request was executed; 0: none is known. */
+uint64_t check_effects_slot(struct sim *sim, struct wire_client_id client, uint64_t number);
 void check_credit_heard(struct sim *sim, struct sim_router *router,
                         const struct wire_envelope *envelope);
 void check_credit_used(struct sim *sim, struct sim_router *router,

@@ -1,0 +1,54 @@
+/* A read sees all that was answered before it was asked, whatever its key: the state that it was
+ * answered from holds the slot of every write of its group that any node had answered. So also a
+ * read whose key nobody writes tells of a leader that is none. */
+#include "ring/token.h"
+#include "tests/sim/ledger.h"
+
+/* The group that has the request's first key; the placement group: none. */
+uint32_t check_reads_group(const struct sim *sim, const struct wire_request *request)
+{
+    struct wire_op op;
+    size_t cursor = 0;
+    if (!wire_op_next(request, &cursor, &op) || op.key.size == 0)
+        return SHARD_PLACEMENT_GROUP;
+    uint64_t token = ring_token(op.key, sim->options.vnode_bits);
+    return sim->map.owners[ring_vnode(token, sim->options.vnode_bits)];
+}
+
+/* A write that is answered was executed in this slot, which its record tells. */
+void check_reads_written(struct sim *sim, uint32_t group, uint64_t slot)
+{
+    struct ledger_group *in = &sim->ledger->groups[group];
+    if (in->answered_count > 0 && slot <= in->answered[in->answered_count - 1].slot)
+        return;
+    in->answered = base_array_reserve(sim->allocator, in->answered, &in->answered_capacity,
+                                      in->answered_count + 1, sizeof(*in->answered));
+    in->answered[in->answered_count++] =
+        (struct ledger_answered){.at_us = sim->now_us, .slot = slot};
+}
+
+static uint64_t answered_before(const struct ledger_group *group, uint64_t at_us)
+{
+    size_t low = 0, high = group->answered_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (group->answered[middle].at_us < at_us)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low == 0 ? 0 : group->answered[low - 1].slot;
+}
+
+void check_read(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t asked_us)
+{
+    if (group == SHARD_PLACEMENT_GROUP)
+        return;
+    uint64_t least = answered_before(&sim->ledger->groups[group], asked_us);
+    sim->coverage->reads_checked++;
+    if (host->applied[group] < least)
+        sim_fail(sim, "reads",
+                 "group %u: node %u reads at slot %llu, and slot %llu was answered %llu us before",
+                 group, host->id, (unsigned long long)host->applied[group],
+                 (unsigned long long)least, (unsigned long long)(sim->now_us - asked_us));
+}

@@ -52,5 +52,6 @@ void check_state(struct sim *sim, struct sim_host *host)
         sim_trace(sim, "applied", host->index, g, state.slot, state.hash);
         sim_note(sim, state.hash);
         compare(sim, host, g, &state);
+        check_owner(sim, host, g);
     }
 }

@@ -57,6 +57,7 @@ void ledger_fini(struct sim *sim)
     }
     base_array_free(sim->allocator, ledger->proposals, &ledger->proposals_capacity,
                     sizeof(*ledger->proposals));
+    check_codec_fini(sim);
     struct ledger_effects *effects = &ledger->effects;
     base_array_free(sim->allocator, effects->list, &effects->capacity, sizeof(*effects->list));
     base_free(sim->allocator, effects->table, effects->table_size * sizeof(*effects->table));

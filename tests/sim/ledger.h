@@ -89,6 +89,16 @@ struct ledger_effects {
     bool unsure; /* Some may have been missed. */
 };
 
+struct ledger_codec { /* check_codec.c: what it writes again, and with. */
+    uint64_t seen;
+    uint8_t *again;
+    size_t again_capacity;
+    struct shard_codec_outbox *outbox;
+    struct base_pool pool;
+    struct consensus_entry *entries;
+    size_t entries_capacity;
+};
+
 struct ledger_entry { /* Of a message. */
     uint64_t slot;
     struct base_ballot ballot;
@@ -111,6 +121,7 @@ struct ledger {
     struct ledger_found *found;
     size_t found_count, found_capacity;
     struct ledger_effects effects;
+    struct ledger_codec codec;
     uint64_t *maps; /* Hash of each version of the cluster's map; 0: not seen yet. */
     size_t maps_capacity;
     struct ledger_entry *entries; /* Of the message that is looked at. */
@@ -170,6 +181,9 @@ uint64_t check_effects_proposed(struct sim *sim, const struct store_record *reco
 void check_effects_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
                            uint64_t slot, uint32_t proposal, uint64_t clock);
 void check_effects(struct sim *sim);
+
+/* check_codec.c */
+void check_codec_fini(struct sim *sim);
 
 /* check_promises.c */
 void check_promise_given(struct sim *sim, const struct sim_host *host, uint32_t group,

@@ -77,6 +77,7 @@ static void mistreat(struct sim *sim, struct sim_packet *packet)
 void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes)
 {
     sim->coverage->messages++;
+    check_codec(sim, bytes);
     sim_note(sim, base_hash_seeded(bytes, sim->now_us ^ (uint64_t)head.from << 48 ^
                                               (uint64_t)head.to << 56));
     struct sim_packet *packet = base_alloc(sim->allocator, sizeof(*packet) + bytes.size);

@@ -193,6 +193,8 @@ bool sim_faults_parse(const char *text, uint64_t *ret_faults);
     X(refused_repeated, true)                                                                      \
     X(refused_replica, true)                                                                       \
     X(torn_batches, true)                                                                          \
+    X(messages_written_again, true)                                                                \
+    X(owners_seen, true)                                                                           \
     X(maps_taken, true)                                                                            \
     X(answered_from_records, true)                                                                 \
     X(late_copies_refused, true)                                                                   \
@@ -373,6 +375,7 @@ struct sim_host {
     uint32_t amnesiac;      /* Bits of groups whose replica here found its log damaged. */
     uint32_t unborn; /* ... that it fell too early for: its id is used, and nothing stands there. */
     uint32_t rotten; /* ... and whose state is. */
+    uint32_t vnode_next; /* To be looked at by check_owner.c. */
 };
 
 /* ---- Routers and clients
@@ -453,6 +456,11 @@ struct sim_slot { /* The state of a group after a slot, as the first replica had
     bool known;
 };
 
+struct sim_owner { /* Of a vnode, at the highest epoch that was seen. */
+    uint64_t epoch;
+    uint32_t group;
+};
+
 struct sim {
     struct sim_options options;
     struct base_prng prng;
@@ -479,6 +487,7 @@ struct sim {
     struct sim_slot *slots[SIM_GROUPS_MAX];
     size_t slots_capacity[SIM_GROUPS_MAX];
     struct ledger *ledger;
+    struct sim_owner owners[1 << SIM_VNODE_BITS_MAX];
     uint32_t leaders[SIM_GROUPS_MAX]; /* Host ids; 0: none yet. */
     struct wire_arena *arena;
     uint8_t *message; /* Being sent by a router or the tool. */
@@ -633,9 +642,12 @@ void check_expiry(struct sim *sim, const struct sim_client *client,
                   const struct router_outcome *outcome);
 void check_keys(struct sim *sim);
 void check_histories(struct sim *sim);
+void check_owner(struct sim *sim, struct sim_host *host, uint32_t group);
 void check_owners(struct sim *sim);
 void check_vote(struct sim *sim, const struct sim_host *host, const struct wire_envelope *envelope);
 void check_refused(struct sim *sim, const struct sim_host *host);
+/* Any message, as it is sent. */
+void check_codec(struct sim *sim, struct base_bytes bytes);
 void check_lease(struct sim *sim, const struct sim_host *host, uint32_t group,
                  const struct consensus_info *info);
 void check_node_map(struct sim *sim, struct sim_host *host);

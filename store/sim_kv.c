@@ -411,6 +411,8 @@ static enum torc_status sim_write(struct store_kv *store, const struct store_bat
 void store_sim_kv_flush_end(struct store_kv *store)
 {
     struct sim_kv *kv = sim_of(store);
+    if (kv->flushed == kv->asked)
+        return; /* Nothing more can go than went when it ended. */
     kv->flushed = kv->asked;
     kv->flushed_bytes = kv->asked_bytes;
     stale_sweep(kv);

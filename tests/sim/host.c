@@ -9,6 +9,7 @@ enum {
     HOST_FACTS_US = 1000000,
     HOST_WALL_MS = 1000000000, /* Of the true clock at its zero. */
     HOST_PPM = 1000000,
+    HOST_CHECK_TURNS = 50, /* What is linear in a node's log and records is checked so seldom. */
 };
 
 void host_init(struct sim *sim, uint32_t index)
@@ -31,14 +32,36 @@ void host_init(struct sim *sim, uint32_t index)
     disk_format(sim, host);
 }
 
+void host_hold(struct sim *sim, struct sim_host *host, const struct sim_event *event)
+{
+    host->held = base_array_reserve(sim->allocator, host->held, &host->held_capacity,
+                                    host->held_count + 1, sizeof(*host->held));
+    host->held[host->held_count++] = *event;
+}
+
+/* What was held comes at once, in its order. */
+void host_resume(struct sim *sim, struct sim_host *host)
+{
+    host->paused = false;
+    for (size_t i = 0; i < host->held_count; i++) {
+        struct sim_event event = host->held[i];
+        if (event.type == SIM_TURN && event.at_us == host->turn_us)
+            host->turn_us = sim->now_us;
+        event.at_us = sim->now_us;
+        sim_push(sim, event);
+    }
+    host->held_count = 0;
+}
+
 static void close_process(struct sim *sim, struct sim_host *host, bool power)
 {
     counters_host(sim, host);
+    shard_node_check(host->node);
     disk_crash(sim, host, power);
     shard_node_free(host->node);
     host->node = NULL;
     host->turn_us = UINT64_MAX;
-    host->paused = false;
+    host_resume(sim, host);
 }
 
 void host_fini(struct sim *sim, struct sim_host *host)
@@ -50,6 +73,7 @@ void host_fini(struct sim *sim, struct sim_host *host)
     disk_copy_free(&host->old);
     disk_copy_free(&host->genuine);
     base_array_free(sim->allocator, host->records, &host->records_capacity, sizeof(*host->records));
+    base_array_free(sim->allocator, host->held, &host->held_capacity, sizeof(*host->held));
     base_free(sim->allocator, host->buffer, sim->options.batch_size_max);
     base_pool_fini(&host->pool);
 }
@@ -91,7 +115,7 @@ static void end_whiles(struct sim *sim, struct sim_host *host)
 
 void host_heal(struct sim *sim, struct sim_host *host)
 {
-    host->paused = false;
+    host_resume(sim, host);
     host->drift_until_us = host->slow_until_us = host->slow_disk_until_us = 0;
     host->log_full_until_us = host->little_until_us = host->full_until_us = 0;
     host->trap = (struct sim_trap){0};
@@ -286,7 +310,8 @@ void host_turn(struct sim *sim, struct sim_host *host)
     host_turn_at(sim, host, sim->now_us + (wait_us > 0 ? wait_us : 100));
     note_info(sim, host);
     check_node_map(sim, host);
-    shard_node_check(host->node);
+    if (host->turns++ % HOST_CHECK_TURNS == 0)
+        shard_node_check(host->node);
 }
 
 void host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,

@@ -345,6 +345,9 @@ struct sim_host {
     uint8_t *buffer;  /* Of one read. */
     uint64_t turn_us; /* When the next turn is; UINT64_MAX: none. */
     bool paused;
+    struct sim_event *held; /* What came while it stood still: the operating system keeps it. */
+    size_t held_count, held_capacity;
+    uint64_t turns;
     enum sim_identity identity;
     const char *fatal;            /* Why it ended by itself. */
     struct sim_copy old, genuine; /* A copy taken earlier; its own disk while another is in. */
@@ -540,6 +543,9 @@ void host_crash(struct sim *sim, struct sim_host *host, bool power);
 /* All that is wrong with it is over; what it lost stays lost. */
 void host_heal(struct sim *sim, struct sim_host *host);
 void host_clock_set(struct sim *sim, struct sim_host *host, uint32_t rate);
+/* It stands still: what comes is held until it goes on. */
+void host_hold(struct sim *sim, struct sim_host *host, const struct sim_event *event);
+void host_resume(struct sim *sim, struct sim_host *host);
 void host_turn(struct sim *sim, struct sim_host *host);
 void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us);
 void host_turn_soon(struct sim *sim, struct sim_host *host);

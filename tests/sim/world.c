@@ -111,15 +111,11 @@ static void handle_host(struct sim *sim, const struct sim_event *event)
     if (host->node == NULL || event->life != host->life)
         return;
     if (event->type == SIM_RESUME) {
-        host->paused = false;
+        host_resume(sim, host);
         return;
     }
     if (host->paused) {
-        struct sim_event later = *event;
-        later.at_us = sim->now_us + 1000;
-        if (event->type == SIM_TURN && event->at_us == host->turn_us)
-            host->turn_us = later.at_us;
-        sim_push(sim, later);
+        host_hold(sim, host, event);
         return;
     }
     if (event->type == SIM_TURN && event->at_us == host->turn_us)
@@ -134,9 +130,7 @@ static void handle_packet(struct sim *sim, const struct sim_event *event)
 {
     const struct sim_packet *packet = event->packet;
     if (packet->head.to < SIM_NODES_MAX && sim->hosts[packet->head.to].paused) {
-        struct sim_event later = *event; /* The operating system keeps it. */
-        later.at_us = sim->now_us + 1000;
-        sim_push(sim, later);
+        host_hold(sim, &sim->hosts[packet->head.to], event);
         return;
     }
     network_deliver(sim, packet);

@@ -31,6 +31,18 @@ static enum torc_status check_peer(struct shard_node *node, struct node_peer *pe
     return TORC_OK;
 }
 
+/* What was meant for an earlier life of this node is refused; that its sender lives another life
+ * than the one that was known is so all the same. Two nodes that each took the other for its
+ * earlier life would otherwise refuse each other for ever. */
+static void hear_of_life(struct shard_node *node, const struct wire_envelope *envelope)
+{
+    struct node_peer *peer = envelope->node == 0 ? NULL : node_find_peer(node, envelope->node);
+    if (peer != NULL && envelope->to_node == node->config.id &&
+        memcmp(&peer->storage, &envelope->storage, sizeof(peer->storage)) == 0 &&
+        envelope->incarnation > peer->incarnation)
+        peer->incarnation = envelope->incarnation;
+}
+
 /* ---- Consensus
  * ------------------------------------------------------------------------------------ */
 
@@ -224,6 +236,7 @@ enum torc_status shard_node_receive(struct shard_node *node, uint64_t route, boo
         return TORC_FOREIGN;
     }
     if (!wire_envelope_is_for(envelope, node->config.id, node->config.incarnation)) {
+        hear_of_life(node, envelope);
         node->counters.refused_repeated++;
         return TORC_STALE;
     }

@@ -271,6 +271,25 @@ Test(node, foreign_messages_are_refused)
     trio_free(trio);
 }
 
+/* A peer's new life is learned also from what it meant for an earlier life of this node: two that
+ * restarted and each know the other's old life only would refuse each other for ever. */
+Test(node, new_life_of_a_peer_is_learned_from_what_is_refused)
+{
+    struct trio *trio = serving(1);
+    struct wire_envelope envelope = from_node(trio, 2, WIRE_TYPE_CONSENSUS);
+    envelope.number = 1 << 20;
+    envelope.incarnation = 9;
+    envelope.to_node = 1;
+    envelope.to_incarnation = 7;
+    cr_assert_eq(trio_receive(trio, 1, false, envelope), TORC_STALE);
+    envelope.incarnation = 8;
+    envelope.to_incarnation = 1;
+    cr_assert_eq(trio_receive(trio, 1, false, envelope), TORC_STALE);
+    envelope.incarnation = 9;
+    cr_assert_eq(trio_receive(trio, 1, false, envelope), TORC_OK);
+    trio_free(trio);
+}
+
 /* What asks for an answer is not taken from a connection that has no route back: there, the node's
  * own requests would be taken for it. */
 Test(node, requests_need_a_route)

@@ -202,7 +202,9 @@ static void end_message(struct shard_node *node, uint32_t to, uint64_t route, en
                         struct base_bytes body, struct base_bytes payload)
 {
     struct node_sends *sends = &node->sends;
-    const struct node_peer *peer = to == 0 ? NULL : node_find_peer(node, to);
+    /* Only consensus is between lives. What asks is for whoever is there: a node that never speaks
+     * by itself to this one would be known by its earlier life for ever, and refuse. */
+    const struct node_peer *peer = type == WIRE_TYPE_CONSENSUS ? node_find_peer(node, to) : NULL;
     struct wire_envelope envelope = {.type = type,
                                      .cluster = node->config.cluster,
                                      .storage = node->config.storage,

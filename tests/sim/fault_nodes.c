@@ -175,7 +175,7 @@ void fault_old_copies(struct sim *sim)
 
 void faults_restore(struct sim *sim, struct sim_host *host)
 {
-    if (host->identity == SIM_GENUINE)
+    if (host->identity == SIM_GENUINE || host->lost)
         return;
     if (host->identity != SIM_WIPED && host->fatal == NULL)
         sim_fail(sim, "amnesiac", "node %u runs and its disk has lost something", host->id);

@@ -76,24 +76,6 @@ static void check_entries(struct sim *sim, const struct sim_host *host,
     }
 }
 
-/* All that was synced is there, and no more than was given. */
-static void check_whole(struct sim *sim, const struct sim_host *host,
-                        const struct shard_recovered *recovered)
-{
-    uint32_t group = recovered->group;
-    const struct ledger_replica *replica = ledger_replica(sim->ledger, group, host->index);
-    if (base_ballot_compare(recovered->promised, replica->promised) < 0 ||
-        base_ballot_compare(recovered->promised, replica->promised_given) > 0)
-        sim_fail(sim, "recovery", "S5: group %u: node %u finds another promise than it gave", group,
-                 host->id);
-    if (recovered->chosen < replica->marked || recovered->chosen > replica->marked_given)
-        sim_fail(sim, "recovery", "group %u: node %u finds mark %llu, and %llu was synced", group,
-                 host->id, (unsigned long long)recovered->chosen,
-                 (unsigned long long)replica->marked);
-}
-
-/* Of one that is damaged all may be missing, but it knows (S10). It may have got over it, when what
- * was damaged is in its flushed state. */
 static void check_replica(struct sim *sim, const struct sim_host *host,
                           const struct shard_recovered *recovered)
 {
@@ -102,16 +84,20 @@ static void check_replica(struct sim *sim, const struct sim_host *host,
     if (replica->id != recovered->replica || !replica->born_given)
         sim_fail(sim, "recovery", "group %u: node %u finds replica %llu", group, host->id,
                  (unsigned long long)recovered->replica);
-    if (!recovered->damaged)
-        check_whole(sim, host, recovered);
-    replica->lost = recovered->damaged;
+    if (base_ballot_compare(recovered->promised, replica->promised) < 0 ||
+        base_ballot_compare(recovered->promised, replica->promised_given) > 0)
+        sim_fail(sim, "recovery", "S5: group %u: node %u finds another promise than it gave", group,
+                 host->id);
+    if (recovered->chosen < replica->marked || recovered->chosen > replica->marked_given)
+        sim_fail(sim, "recovery", "group %u: node %u finds mark %llu, and %llu was synced", group,
+                 host->id, (unsigned long long)recovered->chosen,
+                 (unsigned long long)replica->marked);
     replica->born = replica->born_given = true;
     replica->promised = replica->promised_given = recovered->promised;
     replica->marked = replica->marked_given = recovered->chosen;
     replica->applied = recovered->flushed;
-    uint64_t settled = recovered->damaged                      ? UINT64_MAX
-                       : replica->trimmed > recovered->flushed ? replica->trimmed
-                                                               : recovered->flushed;
+    uint64_t settled =
+        replica->trimmed > recovered->flushed ? replica->trimmed : recovered->flushed;
     for (uint64_t s = replica->trimmed + 1; s <= replica->last; s++)
         check_slot(sim, host, group, s, s > settled);
     check_entries(sim, host, recovered);
@@ -142,7 +128,10 @@ void check_recovered(struct sim *sim, const struct sim_host *host)
         if (recovered->group >= SIM_GROUPS_MAX)
             sim_fail(sim, "recovery", "node %u finds group %u", host->id, recovered->group);
         found[recovered->group] = true;
-        check_replica(sim, host, recovered);
+        if (recovered->damaged)
+            ledger_replica(sim->ledger, recovered->group, host->index)->lost = true;
+        else
+            check_replica(sim, host, recovered);
     }
     for (uint32_t g = 0; g <= sim->options.groups; g++) {
         if (!found[g])

@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include "tests/sim/sim.h"
 
+enum { CLIENT_WORDS_MAX = 600 }; /* In a list: they stay below the largest value. */
+
 static const char *const kind_letters[SIM_KEY_KINDS] = {"r", "c", "l", "e"};
 
 void client_init(struct sim *sim)
@@ -91,7 +93,7 @@ static void choose(struct sim *sim, struct sim_client *client)
         return;
     case SIM_KEY_LIST:
         client->op.type = WIRE_OP_GET;
-        if (!read)
+        if (!read && key->word_count < CLIENT_WORDS_MAX)
             choose_word(sim, client, key);
         return;
     case SIM_KEY_EXPIRING:
@@ -234,6 +236,12 @@ void client_act(struct sim *sim, struct sim_client *client)
         return;
     }
     if (!sim->healed) {
+        uint64_t most = sim->options.operations_max;
+        if (most != 0 && sim->operations_asked == most) {
+            again(sim, client); /* For what is asked after healing. */
+            return;
+        }
+        sim->operations_asked++;
         choose(sim, client);
         ask(sim, client);
     } else if (others_busy(sim)) { /* What was asked before ends first. */

@@ -26,7 +26,7 @@ static const struct {
     FAULT_MOMENT(drains),      FAULT_MOMENT(routers),
 #undef FAULT_MOMENT
 };
-enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]), KINDS_MIN = 5 };
+enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]) };
 
 struct sim_host *fault_any_host(struct sim *sim)
 {
@@ -82,6 +82,15 @@ void sim_happened(struct sim *sim, enum sim_fault fault)
     ++*(uint64_t *)((uint8_t *)sim->coverage + counters[fault]);
 }
 
+/* No run may pass in which nobody ever has to take over. */
+static void depose_somebody(struct sim *sim)
+{
+    struct sim_host *leader = host_leader(sim, (uint32_t)sim_draw(sim, 0, sim->options.groups));
+    bool late = sim->now_us + sim->options.chaos_us / 2 > sim->chaos_until_us;
+    if (late && !sim->leader_changed && leader != NULL && fault_crash(sim, leader, false))
+        sim_happened(sim, SIM_FAULT_crashes);
+}
+
 void faults_happen(struct sim *sim)
 {
     if (sim->healed)
@@ -90,6 +99,8 @@ void faults_happen(struct sim *sim)
         if (sim_chance(sim, 150))
             network_heal(sim);
         one_fault(sim);
+        if (!sim_narrowing_any(&sim->options.narrowing))
+            depose_somebody(sim);
     }
     sim_push(sim, (struct sim_event){.at_us = sim->now_us +
                                               sim_draw(sim, 1, 2 * sim->options.fault_us_mean),
@@ -99,7 +110,6 @@ void faults_happen(struct sim *sim)
 void faults_heal(struct sim *sim)
 {
     sim->healed = true;
-    sim->coverage->few_kinds += __builtin_popcountll(sim->happened) < KINDS_MIN;
     network_heal(sim);
     sim_trace(sim, "healed", 0, 0, 0, 0);
     for (uint32_t i = 0; i < sim->options.nodes; i++) {

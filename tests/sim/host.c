@@ -131,6 +131,7 @@ void host_heal(struct sim *sim, struct sim_host *host)
 void host_crash(struct sim *sim, struct sim_host *host, bool power)
 {
     TORC_ASSERT(host->node != NULL);
+    sim->coverage->deaths++;
     sim_trace(sim, power ? "power loss" : "crash", host->index, host->life, 0, 0);
     close_process(sim, host, power);
     host->trap = (struct sim_trap){0};
@@ -270,6 +271,7 @@ static void note_info(struct sim *sim, struct sim_host *host)
             continue;
         if (info.serving && sim->leaders[g] != host->id) {
             sim->coverage->leader_changes += sim->leaders[g] != 0;
+            sim->leader_changed |= sim->leaders[g] != 0;
             sim->leaders[g] = host->id;
             sim_trace(sim, "leads", host->index, g, info.ballot.round, info.applied);
         }

@@ -116,6 +116,10 @@ void network_deliver(struct sim *sim, const struct sim_packet *packet)
                  torc_status_text(status));
     if (packet->head.damaged)
         return;
+    bool carries = envelope.type == WIRE_TYPE_REQUEST || envelope.type == WIRE_TYPE_REPLY ||
+                   envelope.type == WIRE_TYPE_CONSENSUS;
+    sim->coverage->messages_delivered++;
+    sim->coverage->messages_with_operations += carries && envelope.payload.size > 0;
     if (packet->head.to < SIM_NODES_MAX) {
         struct sim_host *host = &sim->hosts[packet->head.to];
         bool alive = host->node != NULL;

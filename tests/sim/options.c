@@ -42,6 +42,17 @@ bool sim_faults_parse(const char *text, uint64_t *ret_faults)
     return true;
 }
 
+void sim_faults_print(uint64_t faults, FILE *out)
+{
+    bool first = true;
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        if ((faults >> i & 1) != 0)
+            fprintf(out, "%s%s", first ? "" : ",", fault_names[i]);
+        first &= (faults >> i & 1) == 0;
+    }
+    fputs(first ? "none" : "", out);
+}
+
 static void draw_timing(struct base_prng *prng, struct sim_options *options)
 {
     struct shard_timing *timing = &options->node.timing;
@@ -130,12 +141,14 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->sync_us_min = pick(prng, 50, 1000);
     options->sync_us_max = options->sync_us_min + pick(prng, 0, 10000);
     options->turn_us_max = pick(prng, 0, 2000);
-    options->think_us_mean = pick(prng, 5000, 60000);
-    options->chaos_us = pick(prng, 3000000, 8000000);
+    options->chaos_us =
+        often(prng, 800) ? pick(prng, 10000000, 60000000) : pick(prng, 60000000, 180000000);
     options->wall_error_ms_max = often(prng, 500) ? 100 : 5000;
     options->busy = (uint32_t)pick(prng, 1, 100);
     options->keys = (uint32_t)pick(prng, 1, 6);
     options->value_size_max = (uint32_t)pick(prng, 8, 200);
+    /* So that about as many messages carry operations as keep leaders alive. */
+    options->think_us_mean = options->clients * pick(prng, 1500, 16000);
     options->request_timeout_ms = (uint32_t)pick(prng, 1000, 4000);
     options->silence_ms = (uint32_t)pick(prng, 100, 600);
     draw_node(prng, options);
@@ -149,14 +162,8 @@ void sim_options_print(const struct sim_options *o, FILE *out)
     fprintf(out, "seed=%llu nodes=%u groups=%u replicas=%u routers=%u clients=%u vnode_bits=%u",
             (unsigned long long)o->seed, o->nodes, o->groups, o->replicas, o->routers, o->clients,
             o->vnode_bits);
-    fprintf(out, " faults=%s", o->faults == 0 ? "none" : "");
-    bool first = true;
-    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
-        if ((o->faults >> i & 1) == 0)
-            continue;
-        fprintf(out, "%s%s", first ? "" : ",", fault_names[i]);
-        first = false;
-    }
+    fprintf(out, " faults=");
+    sim_faults_print(o->faults, out);
     fprintf(out,
             " loss=%u duplicates=%u stragglers=%u delay_us=%llu..%llu sync_us=%llu..%llu"
             " turn_us=%llu fault_us=%llu think_us=%llu chaos_us=%llu rate=%u..%u wall_ms=%llu"

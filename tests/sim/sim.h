@@ -34,6 +34,7 @@
 #include "store/sim_device.h"
 #include "store/sim_kv.h"
 #include "tests/history/text.h"
+#include "tests/sim/narrowing.h"
 #include "wire/body.h"
 #include "wire/dedup.h"
 
@@ -127,25 +128,37 @@ struct sim_options {
     uint32_t keys; /* Of each kind. */
     uint32_t value_size_max;
     uint32_t request_timeout_ms, silence_ms;
-    uint32_t lease_ms;             /* Of leaders; 0: none, reads ask a majority. */
-    struct shard_node_config node; /* The part that all nodes share. */
+    uint32_t lease_ms;              /* Of leaders; 0: none, reads ask a majority. */
+    uint64_t operations_max;        /* Asked for before healing; 0: no bound. */
+    struct sim_narrowing narrowing; /* What the command line changed of all this. */
+    struct shard_node_config node;  /* The part that all nodes share. */
 };
 
 void sim_options_draw(struct sim_options *options, uint64_t seed);
 void sim_options_print(const struct sim_options *options, FILE *out);
 /* "none", "all", or names with commas between them; false: an unknown name. */
 bool sim_faults_parse(const char *text, uint64_t *ret_faults);
+/* The same text. */
+void sim_faults_print(uint64_t faults, FILE *out);
 
 /* ---- Coverage
  * ------------------------------------------------------------------------------------- */
 
-/* Faults and rare paths, counted over seeds. Those with true are essential: a batch in which one
- * never happened fails. */
+enum sim_need { /* A batch fails that has had so many seeds, and a row is still zero. */
+                SIM_FREE = 0,  /* false: it need not happen. */
+                SIM_SMOKE = 1, /* true: 200. */
+                SIM_BATCH = 2, /* 1,000. */
+};
+
+/* Faults and rare paths, counted over seeds. */
 #define SIM_COVERAGE_LIST(X)                                                                       \
     SIM_FAULT_LIST(X)                                                                              \
     X(messages, true)                                                                              \
+    X(messages_delivered, true)                                                                    \
+    X(messages_with_operations, true)                                                              \
     X(messages_lost, true)                                                                         \
     X(messages_refused, true)                                                                      \
+    X(deaths, true) /* Of nodes, for whatever reason. */                                           \
     X(crashes_in_a_write, true)                                                                    \
     X(sectors_lost, true)                                                                          \
     X(sectors_torn, true)                                                                          \
@@ -169,7 +182,6 @@ bool sim_faults_parse(const char *text, uint64_t *ret_faults);
     X(damaged_states, false)                                                                       \
     X(lost_tails_noticed, false)                                                                   \
     X(lost_tails_unknown, false)                                                                   \
-    X(few_kinds, false) /* Runs in which fewer than five kinds of fault happened. */               \
     X(state_batches_lost, true)                                                                    \
     X(stalls, true)                                                                                \
     X(old_copies_refused, true)                                                                    \
@@ -482,7 +494,8 @@ struct sim {
     struct sim_link links[SIM_PLACES_MAX][SIM_PLACES_MAX];
     uint64_t happened;       /* Bits of enum sim_fault, in this run. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
-    bool born, healed, reading;
+    uint64_t chaos_until_us;
+    bool born, healed, reading, leader_changed;
     uint64_t tool_number, word_number, value_number, tick;
     struct sim_key *keys;
     uint32_t key_count, keys_read;
@@ -495,8 +508,9 @@ struct sim {
     struct wire_arena *arena;
     uint8_t *message; /* Being sent by a router or the tool. */
     size_t message_capacity;
-    uint64_t hash;
+    uint64_t hash, operations_asked;
     bool trace;
+    const char *commit; /* Of the program, for the report of a failure. */
     struct sim_trace last[SIM_TRACE_MAX];
     uint64_t trace_count;
     struct sim_coverage *coverage;

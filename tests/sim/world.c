@@ -22,8 +22,10 @@ _Noreturn void sim_fail(const struct sim *sim, const char *checker, const char *
     fprintf(stderr, " (at %llu us)\nwith ", (unsigned long long)sim->now_us);
     sim_options_print(&sim->options, stderr);
     sim_trace_print(sim, stderr);
-    fprintf(stderr, "replay: ./dev sim --seed %llu --trace\n",
+    fprintf(stderr, "commit %s; replay: ./dev sim --seed %llu", sim->commit,
             (unsigned long long)sim->options.seed);
+    sim_narrowing_print(&sim->options.narrowing, stderr);
+    fprintf(stderr, " --trace\n");
     exit(1);
 }
 
@@ -294,7 +296,8 @@ static uint64_t bound_us(const struct sim *sim)
 uint64_t sim_run(struct sim *sim)
 {
     be_born(sim);
-    run_until(sim, sim->now_us + sim->options.chaos_us);
+    sim->chaos_until_us = sim->now_us + sim->options.chaos_us;
+    run_until(sim, sim->chaos_until_us);
     faults_heal(sim);
     uint64_t deadline_us = sim->now_us + bound_us(sim);
     while (!check_at_rest(sim)) {

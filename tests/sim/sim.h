@@ -388,6 +388,7 @@ struct sim_host {
     bool lost;              /* It never comes back. */
     uint64_t durable_batch; /* The last that its disk called synced, in any life. */
     uint32_t amnesiac;      /* Bits of groups whose replica here found its log damaged. */
+    uint64_t damaged_slot[SIM_GROUPS_MAX]; /* The highest that was found damaged. */
     uint32_t unborn; /* ... that it fell too early for: its id is used, and nothing stands there. */
     uint32_t rotten; /* ... and whose state is. */
     uint32_t vnode_next; /* To be looked at by check_owner.c. */

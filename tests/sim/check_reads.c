@@ -1,6 +1,6 @@
 /* A read sees all that was answered before it was asked, whatever its key: the state that it was
- * answered from holds the slot of every write of its group that any node had answered. So also a
- * read whose key nobody writes tells of a leader that is none. */
+ * answered from holds the slot of every write of its group that any node had answered; and who
+ * answers it leads. So also a read whose key nobody writes tells of a leader that is none. */
 #include "ring/token.h"
 #include "tests/sim/ledger.h"
 
@@ -40,12 +40,36 @@ static uint64_t answered_before(const struct ledger_group *group, uint64_t at_us
     return low == 0 ? 0 : group->answered[low - 1].slot;
 }
 
+/* No leader is asked, and answers, after something was chosen at a ballot above its own: a quorum
+ * has promised that one, so neither a round nor a lease can be had under this. */
+static void check_leader(struct sim *sim, const struct sim_host *host, uint32_t group,
+                         uint64_t asked_us)
+{
+    const struct ledger_group *in = &sim->ledger->groups[group];
+    struct consensus_info info;
+    if (!shard_node_replica_info(host->node, group, &info) || info.role != CONSENSUS_LEADER)
+        return; /* It stepped down in this very turn. */
+    for (size_t i = in->ruled_count; i > 0; i--) {
+        const struct ledger_ruled *ruled = &in->ruled[i - 1];
+        if (base_ballot_compare(ruled->ballot, info.ballot) <= 0)
+            return;
+        if (ruled->at_us < asked_us)
+            sim_fail(sim, "reads",
+                     "group %u: node %u reads as leader of round %llu; round %llu of node %u had "
+                     "chosen %llu us before it was asked",
+                     group, host->id, (unsigned long long)info.ballot.round,
+                     (unsigned long long)ruled->ballot.round, ruled->ballot.node,
+                     (unsigned long long)(asked_us - ruled->at_us));
+    }
+}
+
 void check_read(struct sim *sim, const struct sim_host *host, uint32_t group, uint64_t asked_us)
 {
     if (group == SHARD_PLACEMENT_GROUP)
         return;
     uint64_t least = answered_before(&sim->ledger->groups[group], asked_us);
     sim->coverage->reads_checked++;
+    check_leader(sim, host, group, asked_us);
     if (host->applied[group] < least)
         sim_fail(sim, "reads",
                  "group %u: node %u reads at slot %llu, and slot %llu was answered %llu us before",

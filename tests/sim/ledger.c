@@ -30,6 +30,7 @@ void ledger_init(struct sim *sim)
     struct ledger *ledger = base_alloc_zero(sim->allocator, sizeof(*ledger));
     sim->ledger = ledger;
     ledger->allocator = sim->allocator;
+    ledger->now_us = &sim->now_us;
     ledger->proposal_count = 1;
     for (uint32_t g = 0; g <= sim->options.groups; g++) {
         const struct shard_map_group *members = &sim->map.groups[g];
@@ -52,6 +53,8 @@ void ledger_fini(struct sim *sim)
                         sizeof(*group->slots));
         base_array_free(sim->allocator, group->answered, &group->answered_capacity,
                         sizeof(*group->answered));
+        base_array_free(sim->allocator, group->ruled, &group->ruled_capacity,
+                        sizeof(*group->ruled));
         base_array_free(sim->allocator, group->ballots, &group->ballots_capacity,
                         sizeof(*group->ballots));
     }
@@ -144,6 +147,16 @@ struct ledger_ballot *ledger_ballot(struct ledger *ledger, uint32_t group,
     return &in->ballots[in->ballot_count++];
 }
 
+static void note_rule(struct ledger *ledger, struct ledger_group *group, struct base_ballot ballot)
+{
+    size_t count = group->ruled_count;
+    if (count > 0 && base_ballot_compare(ballot, group->ruled[count - 1].ballot) <= 0)
+        return;
+    GROW(ledger, group->ruled, group->ruled_capacity, count + 1);
+    group->ruled[group->ruled_count++] =
+        (struct ledger_ruled){.at_us = *ledger->now_us, .ballot = ballot};
+}
+
 bool ledger_accepted(struct ledger *ledger, uint32_t group, uint64_t slot, uint32_t proposal,
                      uint32_t node)
 {
@@ -156,6 +169,7 @@ bool ledger_accepted(struct ledger *ledger, uint32_t group, uint64_t slot, uint3
     if (at->chosen != 0)
         return false;
     at->chosen = accepted->value;
+    note_rule(ledger, in, accepted->ballot);
     while (in->chosen + 1 < in->slots_capacity && in->slots[in->chosen + 1].chosen != 0)
         in->chosen++;
     return true;

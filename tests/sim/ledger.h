@@ -58,6 +58,11 @@ struct ledger_answered { /* When, and up to which slot, writes were answered. */
     uint64_t at_us, slot;
 };
 
+struct ledger_ruled { /* From when on something was chosen at this ballot. */
+    uint64_t at_us;
+    struct base_ballot ballot;
+};
+
 struct ledger_group {
     struct ledger_slot *slots;
     size_t slots_capacity;
@@ -68,6 +73,8 @@ struct ledger_group {
     struct base_ballot barrier;
     struct ledger_answered *answered; /* Both rise. */
     size_t answered_count, answered_capacity;
+    struct ledger_ruled *ruled; /* Both rise. */
+    size_t ruled_count, ruled_capacity;
     struct ledger_ballot *ballots;
     size_t ballot_count, ballots_capacity;
 };
@@ -113,6 +120,7 @@ struct ledger_found { /* A record that the recovery of a node under way has foun
 
 struct ledger {
     const struct base_allocator *allocator;
+    const uint64_t *now_us;
     struct ledger_group groups[SIM_GROUPS_MAX];
     struct ledger_proposal *proposals; /* From 1. */
     size_t proposal_count, proposals_capacity;

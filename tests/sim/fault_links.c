@@ -129,10 +129,11 @@ void fault_shapes(struct sim *sim)
 void fault_singled(struct sim *sim)
 {
     uint32_t group = (uint32_t)sim_draw(sim, 0, sim->options.groups);
-    const struct sim_host *leader = host_leader(sim, group);
+    struct sim_host *leader = host_leader(sim, group);
     if (leader == NULL)
         return;
     begin(sim);
+    fault_slow_leader(sim, leader);
     uint32_t one = leader->index, kind = (uint32_t)sim_draw(sim, 0, 3);
     uint32_t places = sim_chance(sim, 500) ? SIM_PLACES_MAX : SIM_NODES_MAX;
     const struct shard_map_group *members = &sim->map.groups[group];

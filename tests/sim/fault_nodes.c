@@ -74,16 +74,26 @@ void fault_jumps(struct sim *sim)
     sim_trace(sim, "clock jump", host->index, host->life, 0, 0);
 }
 
-/* Leases are given up only within a bound; reads by quorum trust no clock. */
-void fault_drift(struct sim *sim)
+static void drift(struct sim *sim, struct sim_host *host, uint32_t rate_max)
 {
-    if (sim->options.lease_ms > 0)
-        return;
-    struct sim_host *host = fault_some_host(sim);
-    host_clock_set(sim, host, (uint32_t)sim_draw(sim, NODES_RATE_MIN, NODES_RATE_MAX));
+    host_clock_set(sim, host, (uint32_t)sim_draw(sim, NODES_RATE_MIN, rate_max));
     host->drift_until_us = sim->now_us + sim_draw(sim, 100000, NODES_WHILE_US_MAX);
     sim_happened(sim, SIM_FAULT_drift);
     sim_trace(sim, "drift", host->index, host->life, host->clock_rate, 0);
+}
+
+/* Leases are given up only within a bound; reads by quorum trust no clock. */
+void fault_drift(struct sim *sim)
+{
+    if (sim->options.lease_ms == 0)
+        drift(sim, fault_some_host(sim), NODES_RATE_MAX);
+}
+
+/* A leader whose time goes slowly thinks for longer than all others that it leads. */
+void fault_slow_leader(struct sim *sim, struct sim_host *leader)
+{
+    if (sim->options.lease_ms == 0 && sim_has(sim, SIM_FAULT_drift) && sim_chance(sim, 500))
+        drift(sim, leader, NODES_RATE_MIN + 100);
 }
 
 /* ---- Other disks than its own. */

@@ -61,6 +61,7 @@ void fault_slow_nodes(struct sim *sim);
 void fault_memory(struct sim *sim);
 void fault_jumps(struct sim *sim);
 void fault_drift(struct sim *sim);
+void fault_slow_leader(struct sim *sim, struct sim_host *leader);
 void fault_wipes(struct sim *sim);
 void fault_old_copies(struct sim *sim);
 void fault_drains(struct sim *sim);

@@ -14,7 +14,10 @@
  *   witness.c   what is seen of logs, messages    ledger.c         ... kept, slot by slot
  *   check_ballots.c    who proposes what          check_chosen.c   one value per slot
  *   check_promises.c   they never fall            check_durable.c  synced before it is said
- *   check_recovery.c   what a crash leaves
+ *   check_recovery.c   what a crash leaves        check_lease.c    one lease in true time
+ *   check_reads.c      who answers leads          check_effects.c  requests act once
+ *   check_map.c        maps never go back         check_codec.c    bytes read are bytes written
+ *   counters.c         what the cores count
  *
  * The cores are the production ones, and messages are the bytes that production sends. Time is in
  * microseconds and true; each node has clocks of its own. A run: birth of the cluster without

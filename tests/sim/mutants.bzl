@@ -10,31 +10,31 @@ MUTANTS = {
     "record_by_session": (
         "//shard:records.c",
         "s/base_bytes_of(id, ID_SIZE)/base_bytes_of(id, 16)/;s/memcmp(at, id, ID_SIZE)/memcmp(at, id, 16)/",
-        "liveness linearizability counters words",
+        "liveness linearizability counters words effects",
     ),
     # A second copy of a request that was proposed runs again.
     "record_not_asked_at_apply": (
         "//shard:machine_apply.c",
         "s/if (plan.writes && shard_records_find/if (false \\&\\& shard_records_find/",
-        "answers linearizability counters words",
+        "answers linearizability counters words effects",
     ),
     # A copy that comes when its record is gone runs once more.
     "last_time_not_checked": (
         "//shard:machine_apply.c",
         "s/if (plan.writes && request->last_time < entry_clock)/if (false \\&\\& request->last_time < entry_clock)/",
-        "answers linearizability counters words",
+        "answers linearizability counters words effects",
     ),
     # A batch that the store refused for a moment counts as written.
     "refused_batch_forgotten": (
         "//shard:group.c",
         "s/^    enum torc_status status = store_kv_write(group->kv, group->batch);$$/&\\\n    if (status == TORC_BUSY)\\\n        status = TORC_OK;/",
-        "agreement linearizability counters words",
+        "agreement linearizability counters words effects chosen reads",
     ),
     # An answer goes to the other router, whose requests have the same numbers.
     "outcome_to_wrong_route": (
         "//shard:service.c",
         "/^static void on_applied/,/^}/s/turn->allocator, route,/turn->allocator, route ^ UINT64_C(1) << 32,/",
-        "answers routes linearizability counters words",
+        "answers routes linearizability counters words effects reads",
     ),
     # What has expired is seen until it is removed.
     "expired_key_seen": (
@@ -46,31 +46,31 @@ MUTANTS = {
     "no_greeting": (
         "//shard:node.c",
         "s/^    node->greeting = true;$$/    node->greeting = false;/",
-        "amnesiac",
+        "amnesiac promises",
     ),
     # The log lets go of what the state holds, flushed or not.
     "trim_before_flush": (
         "//shard:node.c",
         "s/uint64_t slot = flushed < info.floor ? flushed : info.floor;/uint64_t slot = info.floor;/",
-        "agreement trimming liveness recovery",
+        "agreement trimming liveness recovery chosen durable",
     ),
     # Of several records of a slot the first one counts at recovery.
     "oldest_record_counts": (
         "//shard:recovery.c",
         "/^static void add_entry/,/^}/s/^        group->entries.at. = entry;$$/        base_buffer_unref(entry.value);/;/^static void add_entry/,/^}/s/^        base_buffer_unref(group->entries.at..value);$$//",
-        "agreement linearizability counters words",
+        "agreement linearizability counters words recovery chosen",
     ),
     # A follower answers reads from the state that it has.
     "follower_reads": (
         "//shard:service.c",
         "s/^        if (leads)$$/        if (leads || !wire_request_writes(\\&request))/;/^static void begin_reads(/i static void evaluate_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn);\n/^static void begin_reads(/,/^{/s/^{/{\\\n    if (!service->leading) { evaluate_reads(service, slot, turn); return; }/",
-        "linearizability",
+        "linearizability reads",
     ),
     # "Nothing was done" although a copy may run.
     "nothing_done_said_early": (
         "//router:request.c",
         "s/request->writes && (request->in_doubt || request->state == ROUTER_REQUEST_SENT);/false;/",
-        "linearizability counters words",
+        "linearizability counters words effects",
     ),
     # A router sends more than the leader said that it takes.
     "credit_ignored": (

@@ -5,7 +5,7 @@
  *   world.c     events in time, the run's phases  check_state.c    replicas agree
  *   network.c   messages and who hears whom       check_requests.c each request once, alike
  *   host.c      a node: the driver's loop         check_keys.c     what clients were told stays
- *   disk.c      its storage thread and recovery   check_history.c  linearizable per key
+ *   disk.c      its storage thread                check_history.c  linearizable per key
  *   router.c    a router: the courier's driver    check_owner.c    one owner per vnode
  *   client.c    what is asked for                 check_vote.c     an amnesiac is silent
  *   map.c       the cluster's first map           check_live.c     after healing all ends
@@ -18,6 +18,8 @@
  *   check_reads.c      who answers leads          check_effects.c  requests act once
  *   check_map.c        maps never go back         check_codec.c    bytes read are bytes written
  *   counters.c         what the cores count
+ *   disk_recovery.c    a node's start            fault_links.c fault_crashes.c fault_disks.c
+ *   faults.h           the faults by subject      fault_nodes.c
  *
  * The cores are the production ones, and messages are the bytes that production sends. Time is in
  * microseconds and true; each node has clocks of its own. A run: birth of the cluster without

@@ -210,15 +210,19 @@ void faults_restore(struct sim *sim, struct sim_host *host)
 
 /* ---- The rest. */
 
-void fault_drains(struct sim *sim)
+void fault_drain(struct sim *sim, struct sim_host *host)
 {
-    struct sim_host *host = fault_some_host(sim);
     if (host->node == NULL || host->paused)
         return;
     sim_happened(sim, SIM_FAULT_drains);
     sim_trace(sim, "drain", host->index, host->life, 0, 0);
     shard_node_drain(host->node, host_now_ms(sim, host));
     host_turn_soon(sim, host);
+}
+
+void fault_drains(struct sim *sim)
+{
+    fault_drain(sim, fault_some_host(sim));
 }
 
 void fault_routers(struct sim *sim)

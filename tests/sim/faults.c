@@ -26,7 +26,7 @@ static const struct {
     FAULT_MOMENT(drains),      FAULT_MOMENT(routers),
 #undef FAULT_MOMENT
 };
-enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]) };
+enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]), KINDS_MIN = 5 };
 
 struct sim_host *fault_any_host(struct sim *sim)
 {
@@ -54,7 +54,8 @@ void fault_start_in(struct sim *sim, const struct sim_host *host, uint64_t us)
 /* One of the kinds that the seed has, by weight; now and then one that has not happened yet. */
 static void one_fault(struct sim *sim)
 {
-    bool novel = sim_chance(sim, 200);
+    bool few = __builtin_popcountll(sim->happened) < KINDS_MIN;
+    bool novel = sim_chance(sim, few ? 600 : 100);
     uint64_t weights[MOMENT_COUNT], sum = 0;
     for (size_t i = 0; i < MOMENT_COUNT; i++) {
         enum sim_fault fault = moments[i].fault;
@@ -87,7 +88,12 @@ static void depose_somebody(struct sim *sim)
 {
     struct sim_host *leader = host_leader(sim, (uint32_t)sim_draw(sim, 0, sim->options.groups));
     bool late = sim->now_us + sim->options.chaos_us / 2 > sim->chaos_until_us;
-    if (late && !sim->leader_changed && leader != NULL && fault_crash(sim, leader, false))
+    if (!late || sim->leader_changed || leader == NULL)
+        return;
+    /* Where a replica is lost nobody can lead without the one that fell: it hands over. */
+    if (sim_chance(sim, 500))
+        fault_drain(sim, leader);
+    else if (fault_crash(sim, leader, false))
         sim_happened(sim, SIM_FAULT_crashes);
 }
 

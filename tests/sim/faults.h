@@ -65,6 +65,7 @@ void fault_slow_leader(struct sim *sim, struct sim_host *leader);
 void fault_wipes(struct sim *sim);
 void fault_old_copies(struct sim *sim);
 void fault_drains(struct sim *sim);
+void fault_drain(struct sim *sim, struct sim_host *host);
 void fault_routers(struct sim *sim);
 
 #endif /* TORC_TESTS_SIM_FAULTS_H */

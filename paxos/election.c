@@ -48,7 +48,8 @@ static bool other_heard(const struct paxos *paxos, uint64_t replica)
         return true;
     bool other = (paxos->leader != 0 && paxos->leader != replica) ||
                  (paxos->courted != 0 && paxos->courted != replica);
-    return other && paxos->now_ms - paxos->heard_ms < paxos->config.election_timeout_ms;
+    return other && (PAXOS_MUTANT(LEADER_HEARD_FOREVER) ||
+                     paxos->now_ms - paxos->heard_ms < paxos->config.election_timeout_ms);
 }
 
 void paxos_stand(struct paxos *paxos)

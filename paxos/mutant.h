@@ -37,7 +37,8 @@
     X(LEASE_FORGOTTEN_AT_BOOT, "a granter forgets its grant when it restarts")                     \
     X(LEASE_SURVIVES_TRANSFER, "a leader keeps its lease while it hands over")                     \
     X(AMNESIAC_VOTES, "a replica that lost its log votes")                                         \
-    X(FRESH_WITHOUT_ROUND, "a stale read's age ignores whether the leader was confirmed")
+    X(FRESH_WITHOUT_ROUND, "a stale read's age ignores whether the leader was confirmed")          \
+    X(LEADER_HEARD_FOREVER, "who once heard a leader agrees to no other")
 
 enum paxos_mutant {
     PAXOS_MUTANT_NONE = 0,

@@ -1,4 +1,5 @@
-/* Built for tests only, with TORC_MUTANTS. */
 #include "paxos/mutant.h"
 
+#ifdef TORC_MUTANTS
 enum paxos_mutant paxos_mutant = PAXOS_MUTANT_NONE;
+#endif

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hlc.h"
+#include "base/mutant.h"
 
 enum {
     PROBE_ROUNDS_PER_STEP = 8, /* Rounds of HELLO before the pause grows by another probe_ms. */
@@ -409,6 +410,9 @@ static void request_send(struct router_courier *courier, struct router_group *gr
         enum { LAST_TIME_AT = 32 };
         base_put_le64(request->bytes.data + LAST_TIME_AT, last_time(courier, group, request));
         request->stamped = true;
+    } else if (TORC_MUTANT(RETRY_WITH_NEW_ID)) {
+        enum { NUMBER_AT = 24 };
+        base_put_le64(request->bytes.data + NUMBER_AT, request->number | UINT64_C(1) << 40);
     }
     router_request_list_remove(&group->waiting, request);
     request->state = ROUTER_REQUEST_SENT;
@@ -431,7 +435,8 @@ static void message_send(struct router_courier *courier, struct router_group *gr
     size_t start = courier->payloads.size;
     head.group = group->id;
     head.sequence = leader->sequence + 1;
-    while (group->waiting.first != NULL && leader->sequence < leader->credit) {
+    while (group->waiting.first != NULL &&
+           leader->sequence < leader->credit + (TORC_MUTANT(CREDIT_IGNORED) ? 1000 : 0)) {
         size_t size = courier->payloads.size - start + group->waiting.first->bytes.size;
         if (head.request_count > 0 && size > courier->config.message_size_max)
             break;

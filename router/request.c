@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/hlc.h"
+#include "base/mutant.h"
 
 enum {
     SPARE_MAX = 4096,               /* Requests kept for later. */
@@ -441,8 +442,9 @@ static const char *fail_reason(const struct router_request *request)
 
 void router_request_fail(struct router_courier *courier, struct router_request *request)
 {
-    bool may_happen =
-        request->writes && (request->in_doubt || request->state == ROUTER_REQUEST_SENT);
+    bool may_happen = request->writes &&
+                      (request->in_doubt || request->state == ROUTER_REQUEST_SENT) &&
+                      !TORC_MUTANT(NOTHING_DONE_EARLY);
     struct router_outcome outcome = {
         .type = may_happen ? ROUTER_UNKNOWN : ROUTER_NOTHING_DONE,
         .reason = fail_reason(request),

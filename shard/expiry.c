@@ -1,3 +1,4 @@
+#include "base/mutant.h"
 #include "shard/machine_int.h"
 
 /*
@@ -127,7 +128,9 @@ static enum torc_status removal_run(struct shard_run *run, const struct removal 
     if (status != TORC_OK)
         return status;
     /* A row that lapses at the same time, but was written since, has taken over the index's row. */
-    if (!row.stored || row.expiry_ms != item->expiry_ms)
+    if (TORC_MUTANT(REMOVAL_BLIND) && row.stored)
+        shard_row_delete(run, token, item->key, &row);
+    else if (!row.stored || row.expiry_ms != item->expiry_ms)
         shard_index_delete(run, item->expiry_ms, token, item->key);
     else if (!row.live && row.stored_version == item->version)
         shard_row_expire(run, token, item->key, &row);

@@ -1,3 +1,4 @@
+#include "base/mutant.h"
 #include "shard/machine_int.h"
 
 /*
@@ -120,6 +121,8 @@ static void answer_moved(struct shard_run *run, const struct wire_request *reque
 /* The tick of a request's operation: reads take none. */
 static uint64_t op_tick(const struct shard_run *run, uint64_t before, uint16_t index)
 {
+    if (TORC_MUTANT(VERSION_SHARED))
+        index = 0;
     return run->batch != NULL ? before + 1 + index : before;
 }
 
@@ -184,6 +187,17 @@ static enum torc_status request_run(struct shard_run *run, const struct wire_req
     return TORC_OK;
 }
 
+/* For a planted bug: whether an answer says that its request changed nothing. */
+static bool changed_nothing(struct base_bytes bytes)
+{
+    struct wire_answer answer;
+    struct wire_result result;
+    size_t cursor = 0;
+    if (wire_answer_read(bytes, &answer) != TORC_OK || answer.status != WIRE_DONE)
+        return true;
+    return wire_result_next(&answer, &cursor, &result) && result.kind == WIRE_RESULT_NIL;
+}
+
 /* ---- Applying -----------------------------------------------------------------------------------
  */
 
@@ -200,13 +214,14 @@ static enum torc_status client_request_apply(struct shard_run *run,
         return TORC_OK;
     }
     struct shard_record record;
-    if (plan.writes && shard_records_find(&machine->records, request->client, request->number,
-                                          entry_clock, &record)) {
+    if (plan.writes && !TORC_MUTANT(RECORD_NOT_ASKED) &&
+        shard_records_find(&machine->records, request->client, request->number, entry_clock,
+                           &record)) {
         machine->counters.from_records++;
         shard_outcomes_add(run->outcomes, request->client, request->number, record.answer);
         return TORC_OK;
     }
-    if (plan.writes && request->last_time < entry_clock) {
+    if (plan.writes && request->last_time < entry_clock && !TORC_MUTANT(LAST_TIME_UNCHECKED)) {
         machine->counters.too_late++;
         (void)answer_refusal(run, request, WIRE_TOO_LATE, 0);
         return TORC_OK;
@@ -218,7 +233,8 @@ static enum torc_status client_request_apply(struct shard_run *run,
     }
     struct base_bytes answer;
     enum torc_status status = request_run(run, request, &plan, &answer);
-    if (status != TORC_OK || !plan.writes)
+    if (status != TORC_OK || !plan.writes ||
+        (TORC_MUTANT(REFUSAL_UNRECORDED) && changed_nothing(answer)))
         return status;
     record = (struct shard_record){
         .client = request->client,
@@ -285,6 +301,8 @@ static enum torc_status entry_apply(struct shard_run *run, const struct wire_ent
 {
     struct shard_machine *machine = run->machine;
     uint64_t stamp = entry->clock < SHARD_CLOCK_STAMP_MAX ? entry->clock : SHARD_CLOCK_STAMP_MAX;
+    if (TORC_MUTANT(LOCAL_CLOCK))
+        stamp = base_hlc_from_ms(TORC_MUTANT_PLACE.wall_ms);
     uint64_t least = machine->state.clock + 1;
     machine->state.clock = stamp > least ? stamp : least;
     uint64_t entry_clock = machine->state.clock;
@@ -330,7 +348,8 @@ enum torc_status shard_machine_apply(struct shard_machine *machine, const struct
     }
     machine->state.slot = apply->slot;
     machine->state.barrier = apply->barrier;
-    shard_state_put(&run);
+    if (!TORC_MUTANT(APPLIED_APART) || apply->slot % 2 == 0)
+        shard_state_put(&run);
     return TORC_OK;
 }
 

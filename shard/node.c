@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "shard/node_int.h"
 
 enum { NODE_ARENA_SIZE_MAX = 32 * 1024 * 1024 };
@@ -350,7 +351,7 @@ enum torc_status shard_node_new(const struct shard_node_config *config,
     node->turn.log = take_batch(node);
     shard_map_init(&node->map, allocator);
     node_read_map_hint(node);
-    node->greeting = true;
+    node->greeting = !TORC_MUTANT(NO_GREETING);
     node->greeting_until_ms = now_ms + config->greeting_timeout_ms;
     for (size_t i = 0; i < shard_recovery_count(recovery); i++) {
         const struct shard_recovered *recovered = shard_recovery_at(recovery, i);
@@ -490,7 +491,7 @@ static uint64_t trim_slot(const struct shard_node *node, const struct node_repli
     struct consensus_info info;
     shard_group_info(replica->consensus, &info);
     uint64_t flushed = node_replica_flushed(replica);
-    uint64_t slot = flushed < info.floor ? flushed : info.floor;
+    uint64_t slot = flushed < info.floor && !TORC_MUTANT(TRIM_BEFORE_FLUSH) ? flushed : info.floor;
     if (slot < replica->trimmed)
         slot = replica->trimmed;
     if (node->log_is_large && flushed > slot)

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "shard/node_int.h"
 
 static const uint8_t hint_key[] = {'m', 'm', 'a', 'p'};
@@ -88,7 +89,7 @@ static void send_map(struct shard_node *node, uint64_t route, uint64_t known_ver
 
 void node_take_map(struct shard_node *node, const struct shard_map *map)
 {
-    TORC_ASSERT(map->version > node->map.version);
+    TORC_ASSERT(map->version > node->map.version || TORC_MUTANT(OLD_MAP_TAKEN));
     shard_map_copy(&node->map, map);
     rebuild_peers(node);
     write_map_hint(node);
@@ -123,7 +124,8 @@ void node_handle_map_request(struct shard_node *node, uint64_t route,
 
 void node_handle_map(struct shard_node *node, const Torc__Wire__MapReply *reply)
 {
-    if (reply->map == NULL || reply->map->version <= node->map.version)
+    if (reply->map == NULL || (reply->map->version <= node->map.version &&
+                               !(TORC_MUTANT(OLD_MAP_TAKEN) && reply->map->version > 0)))
         return;
     struct shard_map map;
     shard_map_init(&map, node->allocator);
@@ -378,7 +380,8 @@ static bool want_replicas(struct shard_node *node)
         const struct shard_map_replica *wanted = shard_map_replica_on(group, node->config.id);
         if (wanted == NULL || node_find_replica(node, group->id) != NULL)
             continue;
-        if (wanted->used && wanted->used_by != node->config.incarnation)
+        if (wanted->used && wanted->used_by != node->config.incarnation &&
+            !TORC_MUTANT(USED_REPLICA_BUILT))
             continue;
         if (wanted->used && begin_birth(node, &node->map, group, NULL) != NULL)
             continue;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 
 enum {
     BLOCK_VERSION = 1,
@@ -121,7 +122,8 @@ static struct shard_record_node **table_chain(const struct shard_records *record
                                               const uint8_t *id)
 {
     TORC_ASSERT(records->table_size > 0);
-    size_t hash = (size_t)base_hash(base_bytes_of(id, ID_SIZE));
+    size_t size = TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE;
+    size_t hash = (size_t)base_hash(base_bytes_of(id, size));
     return &records->table[hash & (records->table_size - 1)];
 }
 
@@ -174,7 +176,7 @@ bool shard_records_find(const struct shard_records *records, struct wire_client_
     const struct shard_record_node *node = *table_chain(records, id);
     for (; node != NULL; node = node->next) {
         const uint8_t *at = node->block->bytes + node->at;
-        if (memcmp(at, id, ID_SIZE) != 0)
+        if (memcmp(at, id, TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE) != 0)
             continue;
         struct shard_record record = record_fields(at);
         if (record.last_time < clock)
@@ -348,7 +350,7 @@ enum torc_status shard_records_load(struct shard_records *records, uint64_t slot
                                     struct base_bytes value)
 {
     enum torc_status status = block_check(value);
-    if (status != TORC_OK)
+    if (status != TORC_OK || TORC_MUTANT(RECORDS_NOT_LOADED))
         return status;
     uint32_t count = base_get_le32(value.data + 4);
     struct shard_record_block *block = block_new(records, count, value.size);

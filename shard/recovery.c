@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "shard/flushed.h"
 
 struct shard_recovery {
@@ -145,6 +146,10 @@ static void add_entry(struct shard_recovery *recovery, struct shard_recovered *g
     }
     size_t at = slot_position(group, record->slot);
     if (at < group->entry_count && group->entries[at].slot == record->slot) {
+        if (TORC_MUTANT(OLDEST_RECORD_COUNTS)) {
+            base_buffer_unref(entry.value);
+            return;
+        }
         base_buffer_unref(group->entries[at].value);
         group->entries[at] = entry;
         return;
@@ -180,7 +185,8 @@ void shard_recovery_record(struct shard_recovery *recovery, const struct store_r
         raise_promise(group, record->ballot);
         break;
     case STORE_RECORD_ENTRY:
-        raise_promise(group, record->ballot);
+        if (!TORC_MUTANT(PROMISE_LOST_AT_RECOVERY))
+            raise_promise(group, record->ballot);
         add_entry(recovery, group, record);
         break;
     case STORE_RECORD_LEARNED:

@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "shard/machine_int.h"
 
 /* ---- Reading and writing the map ----------------------------------------------------------------
@@ -77,13 +78,17 @@ enum torc_status shard_row_read(struct shard_run *run, uint64_t token, struct ba
     row.stored = true;
     row.stored_version = data.version;
     row.expiry_ms = data.expiry_ms;
-    if (shard_expired(data.expiry_ms, run->clock)) {
+    bool seen = TORC_MUTANT(EXPIRED_SEEN) || (TORC_MUTANT(EXPIRED_SEEN_HERE) &&
+                                              run->batch != NULL && TORC_MUTANT_PLACE.node == 2);
+    if (shard_expired(data.expiry_ms, run->clock) && !seen) {
         row_absent(run, token, &row);
     } else {
         row.live = true;
         row.version = data.version;
         row.value = data.value;
-        if (shard_expired(data.expiry_ms, run->stamp)) {
+        if (shard_expired(data.expiry_ms, run->stamp) && TORC_MUTANT(CLOCK_NOT_MOVED)) {
+            row_absent(run, token, &row);
+        } else if (shard_expired(data.expiry_ms, run->stamp) && !seen) {
             status = TORC_STALE;
             goto fail_decode;
         }

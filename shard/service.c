@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hlc.h"
+#include "base/mutant.h"
 #include "shard/pending.h"
 
 enum {
@@ -327,8 +328,14 @@ static void refuse_reads(struct shard_service *service, uint32_t slot,
     free_reads(service, slot);
 }
 
+static void evaluate_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn);
+
 static void begin_reads(struct shard_service *service, uint32_t slot, struct shard_turn *turn)
 {
+    if (TORC_MUTANT(FOLLOWER_READS) && !service->leading) {
+        evaluate_reads(service, slot, turn);
+        return;
+    }
     enum torc_status status = shard_group_read(service->group, read_id(service, slot),
                                                service->config.read_mode, turn->now_ms);
     if (status == TORC_FULL)
@@ -413,9 +420,10 @@ static void on_read(void *state, const struct consensus_read *read, struct shard
         return;
     if (read->status != TORC_OK)
         refuse_reads(service, slot, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
-    else if (shard_group_is_stalled(service->group))
+    else if (shard_group_is_stalled(service->group) && !TORC_MUTANT(READ_OF_STALLED))
         read_again(service, slot); /* What is applied is not written yet: there is no one state. */
-    else if (read->by_lease && !shard_group_lease_holds(service->group, turn->now_ms))
+    else if (read->by_lease && !TORC_MUTANT(LEASE_NOT_ASKED) &&
+             !shard_group_lease_holds(service->group, turn->now_ms))
         read_again(service, slot); /* It ran out meanwhile: a majority is asked. */
     else
         evaluate_reads(service, slot, turn);
@@ -504,7 +512,7 @@ static void sort_requests(struct shard_service *service, const struct shard_requ
         rest = base_bytes_of(rest.data + size, rest.size - size);
         if (status != TORC_OK)
             continue;
-        if (leads)
+        if (leads || (TORC_MUTANT(FOLLOWER_READS) && !wire_request_writes(&request)))
             sort_request(service, &request, batch, stamp, ret_writes, ret_reads, turn);
         else
             answer_status(service, turn, batch->route, WIRE_NOT_LEADER, request.number,
@@ -550,7 +558,9 @@ static void on_applied(void *state, struct shard_turn *turn)
     while (shard_outcomes_next(service->outcomes, &cursor, &outcome)) {
         uint64_t route;
         if (shard_pending_take(service->pending, outcome.client, outcome.number, &route))
-            shard_replies_add(&turn->replies, turn->allocator, route,
+            shard_replies_add(&turn->replies, turn->allocator,
+                              TORC_MUTANT(OUTCOME_TO_WRONG_ROUTE) ? route ^ UINT64_C(1) << 32
+                                                                  : route,
                               shard_group_id(service->group), outcome.answer);
     }
     shard_outcomes_clear(service->outcomes);

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "store/log_int.h"
 
 const char *store_log_flaw_text(enum store_log_flaw flaw)
@@ -92,7 +93,7 @@ enum torc_status store_log_take_spare(struct store_log *log, uint64_t *ret_segme
     uint64_t segment = log->next_segment++;
     status = device->rename(device->context, log->spares[log->spare_count - 1], segment);
     if (status == TORC_OK)
-        status = device->sync_directory(device->context);
+        status = TORC_MUTANT(NAMES_UNSYNCED) ? TORC_OK : device->sync_directory(device->context);
     if (status != TORC_OK)
         return store_log_outcome(log, TORC_IO);
     log->spare_count--;
@@ -176,7 +177,8 @@ enum torc_status store_log_write_batch(struct store_log *log, const struct store
                                             (uint64_t)log->position.block * geometry->block_size,
                                             log->blocks, (size_t)blocks * geometry->block_size);
     if (status == TORC_OK)
-        status = device->sync(device->context, log->position.segment);
+        status = TORC_MUTANT(SYNC_SKIPPED) ? TORC_OK
+                                           : device->sync(device->context, log->position.segment);
     if (status != TORC_OK)
         return store_log_outcome(log, TORC_IO);
     log->syncs++;

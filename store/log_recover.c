@@ -1,5 +1,6 @@
 #include "base/assert.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "store/log_int.h"
 
 /*
@@ -377,7 +378,7 @@ static enum torc_status read_unsynced(struct recovery *r)
         enum store_log_flaw what;
         bool last = highest <= r->batch + 1; /* Nothing of a later batch was ever written. */
         if (!begins_batch(r, block, end, &blocks, &what)) {
-            if (what == STORE_LOG_BLOCK_LOST && last)
+            if ((what == STORE_LOG_BLOCK_LOST && last) || TORC_MUTANT(ROT_IS_TORN))
                 break;
             return flaw(r, what, block);
         }
@@ -390,7 +391,7 @@ static enum torc_status read_unsynced(struct recovery *r)
         block += blocks;
     }
     r->log->torn_batches += highest > r->batch;
-    return check_rest(r, block);
+    return TORC_MUTANT(ROT_IS_TORN) ? TORC_OK : check_rest(r, block);
 }
 
 /* Makes the fresh segment durable, then lets the superblock name it. */
@@ -403,7 +404,7 @@ static enum torc_status finish_fresh(struct recovery *r)
         return TORC_OK;
     enum torc_status status = device->write(device->context, r->fresh_segment, 0, r->fresh,
                                             (size_t)r->fresh_block * r->geometry->block_size);
-    if (status == TORC_OK)
+    if (status == TORC_OK && !TORC_MUTANT(RECOVERY_UNSYNCED))
         status = device->sync(device->context, r->fresh_segment);
     if (status != TORC_OK)
         return store_log_outcome(log, TORC_IO);

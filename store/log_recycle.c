@@ -1,4 +1,5 @@
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "store/log_int.h"
 
 /*
@@ -86,7 +87,8 @@ static enum torc_status copy_group(struct copier *copier, const struct store_log
     enum torc_status status = TORC_OK;
     if (group->replica_at.segment == copier->segment)
         status = copy_location(copier, group, &group->replica_at);
-    if (status == TORC_OK && group->promise_segment == copier->segment) {
+    if (status == TORC_OK && group->promise_segment == copier->segment &&
+        !TORC_MUTANT(RECYCLED_UNCOPIED)) {
         record.kind = STORE_RECORD_PROMISE;
         record.ballot = group->promise;
         status = copy_plain(copier, &record);

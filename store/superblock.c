@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 
 /* Magic, hash and version keep their places in every later layout, so that a newer superblock is
  * told from a damaged one. */
@@ -117,7 +118,7 @@ static enum torc_status write_copy(const struct store_device *device, unsigned c
                                    const uint8_t *bytes)
 {
     enum torc_status status = device->superblock_write(device->context, copy, bytes);
-    if (status != TORC_OK)
+    if (status != TORC_OK || TORC_MUTANT(SUPERBLOCK_UNSYNCED))
         return status;
     return device->superblock_sync(device->context, copy);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 
 _Static_assert((WIRE_WINDOW_SIZE & (WIRE_WINDOW_SIZE - 1)) == 0, "the bits are a ring");
 
@@ -40,7 +41,7 @@ bool wire_window_take(struct wire_window *window, uint32_t incarnation, uint64_t
     else if (window->highest - number >= WIRE_WINDOW_SIZE)
         return false;
     if ((*word_of(window, number) & bit_of(number)) != 0)
-        return false;
+        return TORC_MUTANT(REPEATED_TAKEN);
     *word_of(window, number) |= bit_of(number);
     return true;
 }
@@ -48,5 +49,6 @@ bool wire_window_take(struct wire_window *window, uint32_t incarnation, uint64_t
 bool wire_envelope_is_for(const struct wire_envelope *envelope, uint32_t node, uint32_t incarnation)
 {
     return (envelope->to_node == 0 || envelope->to_node == node) &&
-           (envelope->to_incarnation == 0 || envelope->to_incarnation == incarnation);
+           (envelope->to_incarnation == 0 || envelope->to_incarnation == incarnation ||
+            TORC_MUTANT(FORMER_LIFE_TAKEN));
 }

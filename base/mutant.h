@@ -1,0 +1,83 @@
+/*
+ * base/mutant -- bugs that are planted on purpose, each behind a switch, so that tests can show
+ * that they would notice. paxos/mutant.h has those of consensus, this list those of everything
+ * above and below it.
+ *
+ * In the product TORC_MUTANT(name) is the constant false. With TORC_MUTANTS defined (a test build:
+ * tests/mutants.bzl) it holds for the one that torc_mutant names.
+ */
+#ifndef TORC_BASE_MUTANT_H
+#define TORC_BASE_MUTANT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TORC_MUTANT_LIST(X)                                                                        \
+    X(SYNC_SKIPPED, "a batch of the log counts as durable before its sync")                        \
+    X(SUPERBLOCK_UNSYNCED, "a superblock counts as durable before its sync")                       \
+    X(NAMES_UNSYNCED, "a segment's new name counts as durable before its directory is synced")     \
+    X(RECOVERY_UNSYNCED, "what recovery read from the page cache counts as durable")               \
+    X(STAMP_UNCHECKED, "a block of an earlier life of its segment is taken for a new one")         \
+    X(HASH_UNCHECKED, "a block's checksum is not looked at")                                       \
+    X(ROT_IS_TORN, "damage behind the last synced batch is taken for a torn tail")                 \
+    X(RECYCLED_UNCOPIED, "a segment is recycled with promises that are still needed")              \
+    X(OLDEST_RECORD_COUNTS, "of several records of a slot the first counts at recovery")           \
+    X(PROMISE_LOST_AT_RECOVERY, "recovery forgets the promise that an accept implies")             \
+    X(TRIM_BEFORE_FLUSH, "the log lets go of what is in the state, flushed or not")                \
+    X(INCARNATION_REUSED, "two lives of a process have the same number")                           \
+    X(NO_GREETING, "a node votes before its peers said what they know of its log")                 \
+    X(USED_REPLICA_BUILT, "a replica whose id an earlier life used is built again")                \
+    X(REPEATED_TAKEN, "a message that came before is taken again")                                 \
+    X(FORMER_LIFE_TAKEN, "a message meant for an earlier life of its receiver is taken")           \
+    X(OLD_MAP_TAKEN, "a node takes an older map than the one it has")                              \
+    X(ROUTER_OLD_MAP, "a router takes an older map than the one it has")                           \
+    X(REFUSED_BATCH_FORGOTTEN, "a batch that the state refused for a moment counts as written")    \
+    X(APPLIED_APART, "the applied slot is not written with every batch that it covers")            \
+    X(LOCAL_CLOCK, "an entry is applied by the clock of the node instead of its own stamp")        \
+    X(VERSION_SHARED, "the operations of a request share one tick, so one version")                \
+    X(EXPIRED_SEEN, "what has expired is seen until it is removed")                                \
+    X(EXPIRED_SEEN_HERE, "what has expired is there still when one of the nodes applies")          \
+    X(CLOCK_NOT_MOVED, "a read says that a key is gone before the group's clock says so")          \
+    X(REMOVAL_BLIND, "an expired key is removed although it was written again meanwhile")          \
+    X(RECORD_BY_SESSION, "the record of any request of the same router answers for this one")      \
+    X(RECORD_NOT_ASKED, "a second copy of a request that was proposed runs again")                 \
+    X(RECORDS_NOT_LOADED, "records are forgotten at a restart")                                    \
+    X(REFUSAL_UNRECORDED, "a request that changed nothing has no record")                          \
+    X(LAST_TIME_UNCHECKED, "a copy that comes when its record is gone runs once more")             \
+    X(FOLLOWER_READS, "a follower answers reads from the state that it has")                       \
+    X(READ_OF_STALLED, "a read is answered while what was applied is not written")                 \
+    X(LEASE_NOT_ASKED, "a lease that ran out between a read's coming and its answer counts")       \
+    X(OUTCOME_TO_WRONG_ROUTE, "an answer goes to another router")                                  \
+    X(NOTHING_DONE_EARLY, "a router says that nothing was done although a copy may run")           \
+    X(RETRY_WITH_NEW_ID, "a router sends a request again under another number")                    \
+    X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")
+
+enum torc_mutant {
+    TORC_MUTANT_NONE = 0,
+#define TORC_MUTANT_ENUM(name, text) TORC_MUTANT_##name,
+    TORC_MUTANT_LIST(TORC_MUTANT_ENUM)
+#undef TORC_MUTANT_ENUM
+        TORC_MUTANT_COUNT,
+};
+
+#ifdef TORC_MUTANTS
+extern enum torc_mutant torc_mutant;
+#define TORC_MUTANT(name) (torc_mutant == TORC_MUTANT_##name)
+
+/* Which node runs now, and what its clock shows: for bugs that only a part of a cluster has. */
+struct torc_mutant_place {
+    uint32_t node;
+    uint64_t wall_ms;
+};
+extern struct torc_mutant_place torc_mutant_place;
+#define TORC_MUTANT_PLACE torc_mutant_place
+#else
+#define TORC_MUTANT(name) false
+#define TORC_MUTANT_PLACE ((struct torc_mutant_place){0})
+struct torc_mutant_place {
+    uint32_t node;
+    uint64_t wall_ms;
+};
+#endif
+
+#endif /* TORC_BASE_MUTANT_H */

@@ -89,11 +89,18 @@ uint64_t check_effects_proposed(struct sim *sim, const struct store_record *reco
         rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
         if (request.last_time > last_time)
             last_time = request.last_time;
-        if (!wire_op_next(&request, &cursor, &op) || op.type != WIRE_OP_ADD)
+        /* A router puts only operations on one key into a request. */
+        int64_t delta = 0;
+        struct base_bytes key = {0};
+        while (wire_op_next(&request, &cursor, &op)) {
+            delta += op.type == WIRE_OP_ADD ? (int64_t)op.a : 0;
+            key = op.type == WIRE_OP_ADD ? op.key : key;
+        }
+        if (key.size == 0)
             continue;
         struct ledger_effect *effect = effect_of(sim, request.client, request.number);
-        effect->key = counter_of(sim, op.key);
-        effect->delta = (int64_t)op.a;
+        effect->key = counter_of(sim, key);
+        effect->delta = delta;
     }
     return last_time;
 }

@@ -1,26 +1,9 @@
 /* What clients were told stays (S19): counters are exact, appended words are there once, in a state
- * that was read after healing; and what has expired is not seen. */
+ * that was read after healing. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hlc.h"
 #include "tests/sim/sim.h"
-
-/* A value carries its expiry, and the answer the group's clock: all in the group's own time. */
-void check_expiry(struct sim *sim, const struct sim_client *client,
-                  const struct router_outcome *outcome)
-{
-    const struct wire_result *result = outcome->result;
-    bool expiring = sim->keys[client->key].kind == SIM_KEY_EXPIRING;
-    if (!expiring || client->op.type != WIRE_OP_GET)
-        return;
-    sim->coverage->expired_reads += result->kind == WIRE_RESULT_NIL;
-    if (result->kind == WIRE_RESULT_BYTES && result->number != 0 &&
-        result->number <= base_hlc_to_ms(outcome->clock))
-        sim_fail(sim, "expiry", "key %s is seen at %llu and expired at %llu",
-                 sim->keys[client->key].name, (unsigned long long)base_hlc_to_ms(outcome->clock),
-                 (unsigned long long)result->number);
-}
 
 static void check_counter(struct sim *sim, const struct sim_key *key)
 {

@@ -186,9 +186,12 @@ static void ask(struct sim *sim, struct sim_client *client)
     client->busy = true;
     client->life = router->life;
     client->asked_us = sim->now_us;
+    sim->keys[client->key].expiry.puts += client->op.type == WIRE_OP_PUT;
+    check_expiry_asked(&sim->keys[client->key], client);
     begin_history(sim, client);
     sim_trace(sim, "ask", client->index, client->key, client->op.type, client->op.value.size);
-    router_courier_add(router->courier, client->index + 1, &client->op, client, 0);
+    /* Two clients are one caller: what both ask of a key travels in order, often as one request. */
+    router_courier_add(router->courier, client->index / 2 + 1, &client->op, client, 0);
     sim_router_flush(sim, router);
 }
 
@@ -316,8 +319,7 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
                  torc_status_text(outcome->status), outcome->reason);
     end_history(sim, client, outcome);
     remember(sim, client, outcome->type, error);
-    if (answered)
-        check_expiry(sim, client, outcome);
+    check_expiry(sim, client, outcome);
     if (answered && client->last && client->op.type == WIRE_OP_GET)
         keep_last(sim, &sim->keys[client->key], outcome->result);
     else if (answered && client->last)

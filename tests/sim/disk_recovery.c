@@ -1,6 +1,7 @@
 /* What shard/driver's storage.c does at a start, in its order, and what may come of it on a disk
  * that lost something. */
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "tests/sim/disk.h"
 
 enum { DISK_RECOVERY_CRASHES_MAX = 3, DISK_DOWN_US_MIN = 1000 };
@@ -219,7 +220,7 @@ bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch)
     struct store_log_damage damage = {0};
     enum torc_status status = open_log(sim, host, &damage);
     if (status == TORC_OK) {
-        host->superblock.incarnation++;
+        host->superblock.incarnation += !TORC_MUTANT(INCARNATION_REUSED);
         status = store_superblock_update(&host->interface, &host->superblock);
     }
     if (dies) {

@@ -83,20 +83,6 @@ void sim_happened(struct sim *sim, enum sim_fault fault)
     ++*(uint64_t *)((uint8_t *)sim->coverage + counters[fault]);
 }
 
-/* No run may pass in which nobody ever has to take over. */
-static void depose_somebody(struct sim *sim)
-{
-    struct sim_host *leader = host_leader(sim, (uint32_t)sim_draw(sim, 0, sim->options.groups));
-    bool late = sim->now_us + sim->options.chaos_us / 2 > sim->chaos_until_us;
-    if (!late || sim->leader_changed || leader == NULL)
-        return;
-    /* Where a replica is lost nobody can lead without the one that fell: it hands over. */
-    if (sim_chance(sim, 500))
-        fault_drain(sim, leader);
-    else if (fault_crash(sim, leader, false))
-        sim_happened(sim, SIM_FAULT_crashes);
-}
-
 void faults_happen(struct sim *sim)
 {
     if (sim->healed)
@@ -105,8 +91,6 @@ void faults_happen(struct sim *sim)
         if (sim_chance(sim, 150))
             network_heal(sim);
         one_fault(sim);
-        if (!sim_narrowing_any(&sim->options.narrowing))
-            depose_somebody(sim);
     }
     sim_push(sim, (struct sim_event){.at_us = sim->now_us +
                                               sim_draw(sim, 1, 2 * sim->options.fault_us_mean),
@@ -124,4 +108,11 @@ void faults_heal(struct sim *sim)
         if (host->identity == SIM_GENUINE && host->node == NULL && !host->lost)
             host_start(sim, host);
     }
+}
+
+void faults_hand_over(struct sim *sim, uint32_t group)
+{
+    struct sim_host *leader = host_leader(sim, group);
+    if (leader != NULL)
+        fault_drain(sim, leader);
 }

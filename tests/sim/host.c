@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "tests/sim/sim.h"
 
 enum {
@@ -286,6 +287,10 @@ static void note_info(struct sim *sim, struct sim_host *host)
 
 void host_turn(struct sim *sim, struct sim_host *host)
 {
+#ifdef TORC_MUTANTS
+    torc_mutant_place =
+        (struct torc_mutant_place){.node = host->id, .wall_ms = host_wall_ms(sim, host)};
+#endif
     host->turn_us = UINT64_MAX;
     end_whiles(sim, host);
     set_faults(sim, host);
@@ -317,7 +322,7 @@ void host_turn(struct sim *sim, struct sim_host *host)
         shard_node_check(host->node);
 }
 
-void host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,
+bool host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,
                   const struct wire_envelope *envelope)
 {
     enum torc_status status = shard_node_receive(host->node, head->on_dealer ? 0 : head->route,
@@ -332,6 +337,7 @@ void host_receive(struct sim *sim, struct sim_host *host, const struct sim_head 
         envelope->durable_batch > host->seen_batch[head->from])
         host->seen_batch[head->from] = envelope->durable_batch;
     host_turn_soon(sim, host);
+    return status == TORC_OK;
 }
 
 struct sim_host *host_leader(struct sim *sim, uint32_t group)

@@ -83,6 +83,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
     struct sim_packet *packet = base_alloc(sim->allocator, sizeof(*packet) + bytes.size);
     packet->head = head;
     packet->size = bytes.size;
+    packet->taken = 0;
     memcpy(packet->bytes, bytes.data, bytes.size);
     packet->copies = 1;
     if (!is_calm(sim))
@@ -101,7 +102,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
                                          .packet = packet});
 }
 
-void network_deliver(struct sim *sim, const struct sim_packet *packet)
+void network_deliver(struct sim *sim, struct sim_packet *packet)
 {
     if (sim->cut[packet->head.from][packet->head.to]) {
         sim->coverage->messages_lost++;
@@ -124,12 +125,15 @@ void network_deliver(struct sim *sim, const struct sim_packet *packet)
         struct sim_host *host = &sim->hosts[packet->head.to];
         bool alive = host->node != NULL;
         if (alive && (packet->head.to_route == 0 ||
-                      packet->head.to_route == sim_route(packet->head.to, host->life)))
-            host_receive(sim, host, &packet->head, &envelope);
+                      packet->head.to_route == sim_route(packet->head.to, host->life))) {
+            if (host_receive(sim, host, &packet->head, &envelope))
+                check_delivery(sim, packet, &envelope, host->life, host->superblock.incarnation);
+        }
     } else if (packet->head.to != SIM_TOOL) {
         struct sim_router *router = &sim->routers[packet->head.to - SIM_NODES_MAX];
-        if (packet->head.to_route == sim_route(packet->head.to, router->life))
-            sim_router_receive(sim, router, &packet->head, &envelope);
+        if (packet->head.to_route == sim_route(packet->head.to, router->life) &&
+            sim_router_receive(sim, router, &packet->head, &envelope))
+            check_delivery(sim, packet, &envelope, router->life, router->life);
     }
 }
 

@@ -122,14 +122,14 @@ void sim_router_turn(struct sim *sim, struct sim_router *router)
     sim_router_flush(sim, router);
 }
 
-void sim_router_receive(struct sim *sim, struct sim_router *router, const struct sim_head *head,
+bool sim_router_receive(struct sim *sim, struct sim_router *router, const struct sim_head *head,
                         const struct wire_envelope *envelope)
 {
     struct wire_window *window = &router->windows[head->from];
     if (!wire_envelope_is_for(envelope, 0, router->life) ||
         !wire_window_take(window, envelope->incarnation, envelope->number)) {
         sim->coverage->messages_refused++;
-        return;
+        return false;
     }
     router_courier_turn(router->courier, sim->now_us);
     sim_trace(sim, "receive", head->to, head->from, envelope->type, 0);
@@ -137,4 +137,5 @@ void sim_router_receive(struct sim *sim, struct sim_router *router, const struct
     router_courier_receive(router->courier, envelope);
     check_router_map(sim, router);
     sim_router_flush(sim, router);
+    return true;
 }

@@ -278,6 +278,7 @@ struct sim_head {
 struct sim_packet {
     struct sim_head head;
     uint32_t copies; /* Events that still refer to it. */
+    uint64_t taken;  /* By this life; 0: by none. */
     size_t size;
     uint8_t bytes[];
 };
@@ -437,7 +438,15 @@ enum sim_key_kind {
     SIM_KEY_KINDS,
 };
 
+struct sim_expiry {       /* Of a key that is only put, with a time to live, and read. */
+    uint64_t known;       /* Newest version that was answered or seen. */
+    uint64_t until_ms;    /* Its end, in the group's time. */
+    uint64_t gone;        /* Newest version that was known when the key was said to be gone. */
+    uint64_t puts, ended; /* Asked for; ended so that it is known how. */
+};
+
 struct sim_key { /* What clients know of a key. */
+    struct sim_expiry expiry;
     char name[16];
     enum sim_key_kind kind;
     int64_t added_acked, added_unknown; /* Counters. */
@@ -464,7 +473,9 @@ struct sim_client {
     size_t history; /* Place in the key's history. */
     size_t word;
     uint64_t asked_us;
-    bool last; /* One of the operations after healing. */
+    bool last;                  /* One of the operations after healing. */
+    uint64_t known, gone, puts; /* Of an expiring key, when it was asked for. */
+    bool settled;
 };
 
 /* ---- The world
@@ -549,7 +560,7 @@ void sim_trace_print(const struct sim *sim, FILE *out);
 /* network.c */
 uint64_t sim_route(uint32_t place, uint32_t life);
 void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes);
-void network_deliver(struct sim *sim, const struct sim_packet *packet);
+void network_deliver(struct sim *sim, struct sim_packet *packet);
 void network_unref(struct sim *sim, struct sim_packet *packet);
 void network_heal(struct sim *sim);
 
@@ -569,7 +580,8 @@ void host_resume(struct sim *sim, struct sim_host *host);
 void host_turn(struct sim *sim, struct sim_host *host);
 void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us);
 void host_turn_soon(struct sim *sim, struct sim_host *host);
-void host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,
+/* True: it was taken. */
+bool host_receive(struct sim *sim, struct sim_host *host, const struct sim_head *head,
                   const struct wire_envelope *envelope);
 /* The node that leads a group and serves; NULL: none. */
 struct sim_host *host_leader(struct sim *sim, uint32_t group);
@@ -592,7 +604,8 @@ void disk_lose_power(struct sim *sim, struct sim_host *host);
 void sim_router_start(struct sim *sim, uint32_t index);
 void sim_router_kill(struct sim *sim, struct sim_router *router);
 void sim_router_free(struct sim *sim, struct sim_router *router);
-void sim_router_receive(struct sim *sim, struct sim_router *router, const struct sim_head *head,
+/* True: it was taken. */
+bool sim_router_receive(struct sim *sim, struct sim_router *router, const struct sim_head *head,
                         const struct wire_envelope *envelope);
 /* Time for the courier; then what it wants to send is sent. */
 void sim_router_turn(struct sim *sim, struct sim_router *router);
@@ -615,6 +628,8 @@ void map_send(struct sim *sim);
 void faults_happen(struct sim *sim);
 void faults_restore(struct sim *sim, struct sim_host *host);
 void faults_heal(struct sim *sim);
+/* Who leads the group gives it away. */
+void faults_hand_over(struct sim *sim, uint32_t group);
 /* Whether the node may lose what it called durable, for good: at most a minority of the voters of
  * any group ever do. True: it is marked as one of them. */
 bool faults_may_doom(struct sim *sim, struct sim_host *host);
@@ -664,6 +679,10 @@ void check_credit_heard(struct sim *sim, struct sim_router *router,
                         const struct wire_envelope *envelope);
 void check_credit_used(struct sim *sim, struct sim_router *router,
                        const struct wire_envelope *envelope);
+void check_delivery(struct sim *sim, struct sim_packet *packet,
+                    const struct wire_envelope *envelope, uint32_t life, uint32_t incarnation);
+/* What is known of the key when it is asked for; then what came of it. */
+void check_expiry_asked(const struct sim_key *key, struct sim_client *client);
 void check_expiry(struct sim *sim, const struct sim_client *client,
                   const struct router_outcome *outcome);
 void check_keys(struct sim *sim);

@@ -9,6 +9,7 @@ enum {
     WORLD_BIRTH_US_MAX = 60000000, /* Without faults a cluster serves within so long. */
     WORLD_STEP_US = 10000,
     WORLD_ARENA_SIZE = 1 << 22,
+    WORLD_HAND_OVERS_MAX = 40,
 };
 
 _Noreturn void sim_fail(const struct sim *sim, const char *checker, const char *format, ...)
@@ -130,7 +131,7 @@ static void handle_host(struct sim *sim, const struct sim_event *event)
 
 static void handle_packet(struct sim *sim, const struct sim_event *event)
 {
-    const struct sim_packet *packet = event->packet;
+    struct sim_packet *packet = event->packet;
     if (packet->head.to < SIM_NODES_MAX && sim->hosts[packet->head.to].paused) {
         host_hold(sim, &sim->hosts[packet->head.to], event);
         return;
@@ -293,21 +294,38 @@ static uint64_t bound_us(const struct sim *sim)
            (uint64_t)options->keys * SIM_KEY_KINDS * 1000000;
 }
 
+static void come_to_rest(struct sim *sim)
+{
+    uint64_t most_us = bound_us(sim), deadline_us = sim->now_us + most_us;
+    while (!check_at_rest(sim)) {
+        if (sim->now_us >= deadline_us) {
+            check_live_report(sim);
+            sim_fail(sim, "liveness", "not at rest %llu us after the last fault",
+                     (unsigned long long)most_us);
+        }
+        run_until(sim, sim->now_us + WORLD_STEP_US);
+    }
+}
+
+/* Somebody takes over in every run, at the latest when all is well. */
+static void hand_over(struct sim *sim)
+{
+    for (uint32_t i = 0; i < WORLD_HAND_OVERS_MAX && !sim->leader_changed; i++) {
+        faults_hand_over(sim, i % (sim->options.groups + 1));
+        run_until(sim, sim->now_us + 4000ull * sim->options.node.timing.election_timeout_ms);
+    }
+    come_to_rest(sim);
+}
+
 uint64_t sim_run(struct sim *sim)
 {
     be_born(sim);
     sim->chaos_until_us = sim->now_us + sim->options.chaos_us;
     run_until(sim, sim->chaos_until_us);
     faults_heal(sim);
-    uint64_t deadline_us = sim->now_us + bound_us(sim);
-    while (!check_at_rest(sim)) {
-        if (sim->now_us >= deadline_us) {
-            check_live_report(sim);
-            sim_fail(sim, "liveness", "not at rest %llu us after the last fault",
-                     (unsigned long long)bound_us(sim));
-        }
-        run_until(sim, sim->now_us + WORLD_STEP_US);
-    }
+    come_to_rest(sim);
+    if (!sim->leader_changed && !sim_narrowing_any(&sim->options.narrowing))
+        hand_over(sim);
     check_owners(sim);
     check_effects(sim);
     check_keys(sim);

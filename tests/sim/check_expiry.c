@@ -1,0 +1,74 @@
+/*
+ * What expires is there until then, and gone for ever after: all judged in the group's own time,
+ * which an answer carries. Keys of this kind are only put, with a time to live, and read.
+ */
+#include "base/hlc.h"
+#include "tests/sim/sim.h"
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void check_expiry_asked(const struct sim_key *key, struct sim_client *client)
+{
+    client->known = key->expiry.known;
+    client->gone = key->expiry.gone;
+    client->puts = key->expiry.puts;
+    client->settled = key->expiry.ended == key->expiry.puts;
+}
+
+static void heard(struct sim_expiry *expiry, uint64_t version, uint64_t until_ms)
+{
+    if (version <= expiry->known)
+        return;
+    expiry->known = version;
+    expiry->until_ms = until_ms;
+}
+
+static void seen(struct sim *sim, struct sim_key *key, const struct sim_client *client,
+                 const struct router_outcome *outcome)
+{
+    const struct wire_result *result = outcome->result;
+    uint64_t now_ms = base_hlc_to_ms(outcome->clock);
+    if (result->number != 0 && result->number <= now_ms)
+        sim_fail(sim, "expiry", "key %s is seen at %llu and expired at %llu", key->name,
+                 (unsigned long long)now_ms, (unsigned long long)result->number);
+    if (result->version <= client->gone)
+        sim_fail(sim, "expiry", "key %s comes back: version %llu was said to be gone", key->name,
+                 (unsigned long long)result->version);
+    heard(&key->expiry, result->version, result->number);
+}
+
+static void gone(struct sim *sim, struct sim_key *key, const struct sim_client *client,
+                 const struct router_outcome *outcome)
+{
+    struct sim_expiry *expiry = &key->expiry;
+    uint64_t now_ms = base_hlc_to_ms(outcome->clock);
+    sim->coverage->expired_reads++;
+    expiry->gone = later(expiry->gone, client->known);
+    /* While no put is under way, and none ended nobody knows how, the newest one is known. */
+    bool settled = client->settled && client->puts == expiry->puts;
+    if (settled && expiry->until_ms > now_ms)
+        sim_fail(sim, "expiry", "key %s is gone at %llu and has until %llu", key->name,
+                 (unsigned long long)now_ms, (unsigned long long)expiry->until_ms);
+}
+
+void check_expiry(struct sim *sim, const struct sim_client *client,
+                  const struct router_outcome *outcome)
+{
+    struct sim_key *key = &sim->keys[client->key];
+    bool answered = outcome->type == ROUTER_ANSWERED;
+    if (key->kind != SIM_KEY_EXPIRING)
+        return;
+    if (client->op.type == WIRE_OP_PUT) {
+        key->expiry.ended += outcome->type != ROUTER_UNKNOWN;
+        if (answered)
+            heard(&key->expiry, outcome->result->version,
+                  base_hlc_to_ms(outcome->result->version) + client->op.b);
+    } else if (answered && outcome->result->kind == WIRE_RESULT_BYTES) {
+        seen(sim, key, client, outcome);
+    } else if (answered && outcome->result->kind == WIRE_RESULT_NIL) {
+        gone(sim, key, client, outcome);
+    }
+}

@@ -40,6 +40,20 @@ static void seen(struct sim *sim, struct sim_key *key, const struct sim_client *
     heard(&key->expiry, result->version, result->number);
 }
 
+/* The highest clock in the states of a group; UINT64_MAX: who has it may be down. */
+static uint64_t state_clock(struct sim *sim, uint32_t group)
+{
+    uint64_t clock = 0;
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
+        struct shard_machine_info info;
+        if (sim->hosts[i].node == NULL)
+            return UINT64_MAX;
+        if (shard_node_machine_info(sim->hosts[i].node, group, &info))
+            clock = later(clock, info.clock);
+    }
+    return clock;
+}
+
 static void gone(struct sim *sim, struct sim_key *key, const struct sim_client *client,
                  const struct router_outcome *outcome)
 {
@@ -49,6 +63,9 @@ static void gone(struct sim *sim, struct sim_key *key, const struct sim_client *
     expiry->gone = later(expiry->gone, client->known);
     /* While no put is under way, and none ended nobody knows how, the newest one is known. */
     bool settled = client->settled && client->puts == expiry->puts;
+    if (settled && base_hlc_to_ms(state_clock(sim, outcome->group)) < expiry->until_ms)
+        sim_fail(sim, "expiry", "key %s is gone, and the clock of group %u has not come so far",
+                 key->name, outcome->group);
     if (settled && expiry->until_ms > now_ms)
         sim_fail(sim, "expiry", "key %s is gone at %llu and has until %llu", key->name,
                  (unsigned long long)now_ms, (unsigned long long)expiry->until_ms);

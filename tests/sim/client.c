@@ -102,7 +102,7 @@ static void choose(struct sim *sim, struct sim_client *client)
             return;
         client->op.type = WIRE_OP_PUT;
         client->op.expiry_mode = WIRE_EXPIRY_RELATIVE;
-        client->op.b = sim_draw(sim, 1, 500);
+        client->op.b = sim_draw(sim, 1, sim_chance(sim, 800) ? 500 : 8000);
         set_value(sim, client, "e", ++sim->value_number, 8);
         return;
     case SIM_KEY_KINDS:

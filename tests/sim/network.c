@@ -22,6 +22,12 @@ static bool is_calm(const struct sim *sim)
     return sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
 }
 
+/* A cluster is born on a network that may repeat itself and be late, and loses nothing. */
+static bool is_prompt(const struct sim *sim)
+{
+    return is_calm(sim) && (sim->born || !sim_has(sim, SIM_FAULT_birth));
+}
+
 /* When a message arrives: a link keeps its order, but for those that are held up by themselves. */
 static uint64_t arrival_us(struct sim *sim, const struct sim_head *head)
 {
@@ -29,7 +35,8 @@ static uint64_t arrival_us(struct sim *sim, const struct sim_head *head)
     struct sim_link *link = &sim->links[head->from][head->to];
     uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max) + link->slow_us;
     bool calm = is_calm(sim);
-    if (!calm && sim_has(sim, SIM_FAULT_stragglers) && sim_chance(sim, options->stragglers)) {
+    if (!is_prompt(sim) && sim_has(sim, SIM_FAULT_stragglers) &&
+        sim_chance(sim, options->stragglers)) {
         /* A few arrive when their sender has given up. */
         sim_happened(sim, SIM_FAULT_stragglers);
         return sim->now_us + sim_draw(sim, delay,

@@ -6,6 +6,23 @@
 
 /* ---- The log. */
 
+/* Only the life for which the map marked a replica's id builds it: what another life may have
+ * promised under it is not known. The placement group's are built when the first map comes. */
+static void check_birth(struct sim *sim, const struct sim_host *host,
+                        const struct store_record *record)
+{
+    const struct shard_map *map = shard_node_map(host->node);
+    const struct shard_map_group *group = shard_map_find_group(map, record->group);
+    const struct shard_map_replica *replica =
+        group == NULL ? NULL : shard_map_replica_on(group, host->id);
+    if (record->group == SHARD_PLACEMENT_GROUP)
+        return;
+    if (replica == NULL || replica->id != record->replica || !replica->used ||
+        replica->used_by != host->superblock.incarnation)
+        sim_fail(sim, "durable", "S10: group %u: node %u builds a replica that is not its to build",
+                 record->group, host->id);
+}
+
 static void give(struct sim *sim, const struct sim_host *host, const struct store_record *record)
 {
     struct ledger *ledger = sim->ledger;
@@ -16,6 +33,7 @@ static void give(struct sim *sim, const struct sim_host *host, const struct stor
                  (unsigned long long)record->replica, record->group);
     switch (record->kind) {
     case STORE_RECORD_REPLICA:
+        check_birth(sim, host, record);
         replica->born_given = true;
         return;
     case STORE_RECORD_PROMISE:

@@ -334,6 +334,7 @@ enum torc_status shard_node_new(const struct shard_node_config *config,
         return TORC_INVALID;
     }
     struct shard_node *node = base_alloc_zero(allocator, sizeof(*node));
+    node->requesters = base_alloc_zero(allocator, NODE_REQUESTERS_MAX * sizeof(*node->requesters));
     node->allocator = allocator;
     node->pool = pool;
     node->kv = kv;
@@ -396,6 +397,7 @@ void shard_node_free(struct shard_node *node)
     base_free(allocator, node->entries, SHARD_CODEC_ENTRIES_MAX * sizeof(struct consensus_entry));
     shard_map_fini(&node->map);
     wire_arena_free(node->arena);
+    base_free(allocator, node->requesters, NODE_REQUESTERS_MAX * sizeof(*node->requesters));
     base_free(allocator, node, sizeof(*node));
 }
 

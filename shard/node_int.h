@@ -34,6 +34,15 @@ struct node_peer {
     struct shard_codec_outbox *outbox;
 };
 
+/* Who sends requests, and which of its messages came. One that came twice would get two answers:
+ * the second may say that nothing was proposed, of what the first one was proposed for. */
+struct node_requester {
+    uint64_t route;
+    struct wire_window window;
+};
+
+enum { NODE_REQUESTERS_MAX = 256 };
+
 enum node_replica_state {
     NODE_REPLICA_BORN = 1, /* Its REPLICA record is on its way to the disk. */
     NODE_REPLICA_RUNNING,
@@ -107,6 +116,8 @@ struct shard_node {
     uint64_t unflushed_bytes; /* Handed to the log since the last flush was asked for. */
     uint64_t started_ms;
     struct shard_node_counters counters;
+    struct node_requester *requesters; /* NODE_REQUESTERS_MAX. */
+    uint32_t requester_count, requester_next;
 };
 
 /* node.c */

@@ -136,6 +136,21 @@ static void receive_welcome(struct shard_node *node, struct node_peer *peer,
 /* ---- Requests
  * ------------------------------------------------------------------------------------- */
 
+/* Past the bound the longest known gives way. */
+static struct wire_window *window_of(struct shard_node *node, uint64_t route)
+{
+    for (uint32_t i = 0; i < node->requester_count; i++) {
+        if (node->requesters[i].route == route)
+            return &node->requesters[i].window;
+    }
+    struct node_requester *requester = &node->requesters[node->requester_next];
+    node->requester_next = (node->requester_next + 1) % NODE_REQUESTERS_MAX;
+    if (node->requester_count < NODE_REQUESTERS_MAX)
+        node->requester_count++;
+    *requester = (struct node_requester){.route = route};
+    return &requester->window;
+}
+
 static void receive_request(struct shard_node *node, uint64_t route,
                             const Torc__Wire__Request *body, struct base_bytes payload)
 {
@@ -252,6 +267,11 @@ enum torc_status shard_node_receive(struct shard_node *node, uint64_t route, boo
          * whose disk is an older copy, which lives a life again, what it has forgotten. */
         if (status != TORC_OK && envelope->type != WIRE_TYPE_HELLO)
             return status;
+    }
+    if (envelope->type == WIRE_TYPE_REQUEST && peer == NULL &&
+        !wire_window_take(window_of(node, route), envelope->incarnation, envelope->number)) {
+        node->counters.refused_repeated++;
+        return TORC_STALE;
     }
     const ProtobufCMessage *body;
     enum torc_status status = wire_body_read(node->arena, envelope, &body);

@@ -306,6 +306,22 @@ Test(node, requests_need_a_route)
     trio_free(trio);
 }
 
+/* A second delivery gets no answer of its own: it could deny what the first one did. */
+Test(node, a_message_of_a_requester_counts_once)
+{
+    struct trio *trio = serving(1);
+    struct wire_envelope envelope = {.type = WIRE_TYPE_REQUEST, .incarnation = 7, .number = 40};
+    Torc__Wire__Request request = TORC__WIRE__REQUEST__INIT;
+    uint8_t body[32];
+    request.group = 1;
+    envelope.body = base_bytes_of(body, torc__wire__request__pack(&request, body));
+    cr_assert_eq(trio_receive(trio, 1, false, envelope), TORC_OK);
+    cr_assert_eq(trio_receive(trio, 1, false, envelope), TORC_STALE);
+    envelope.number = 39; /* Overtaken. */
+    cr_assert_eq(trio_receive(trio, 1, false, envelope), TORC_OK);
+    trio_free(trio);
+}
+
 /* ---- Who this node is
  * ------------------------------------------------------------------------------------ */
 

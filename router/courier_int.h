@@ -27,6 +27,7 @@ enum router_request_state {
 struct router_parcel {
     void *call;
     uint32_t part;
+    bool writes;
 };
 
 struct router_request {

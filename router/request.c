@@ -184,7 +184,7 @@ static void add_parcel(struct router_courier *courier, struct router_request *re
     request->parcels[request->parcel_count++] = parcel;
     courier->parcel_count++;
     wire_request_end(request->bytes.data, request->bytes.size, (uint16_t)request->parcel_count);
-    request->writes |= wire_op_writes(op->type);
+    request->writes |= parcel.writes;
     request->value_ops += answers_value(op);
 }
 
@@ -219,7 +219,7 @@ void router_courier_add(struct router_courier *courier, uint64_t owner, const st
 {
     TORC_ASSERT(op->key.size > 0);
     uint64_t order = base_hash(op->key);
-    struct router_parcel parcel = {call, part};
+    struct router_parcel parcel = {call, part, wire_op_writes(op->type)};
     struct router_request *head = find_by_order(courier, owner, order);
     struct router_request *tail = head;
     while (tail != NULL && tail->held != NULL)
@@ -248,7 +248,7 @@ void router_courier_add_group(struct router_courier *courier, uint32_t group,
     struct router_request *request = request_new(courier);
     request->group = router_courier_group(courier, group);
     TORC_ASSERT(request->group != NULL);
-    add_parcel(courier, request, op, (struct router_parcel){call, part});
+    add_parcel(courier, request, op, (struct router_parcel){call, part, wire_op_writes(op->type)});
     router_request_route(courier, request);
 }
 
@@ -353,6 +353,9 @@ static void parcels_tell(struct router_courier *courier, struct router_request *
             TORC_ASSERT(more);
             each.result = &result;
         }
+        /* A read that travelled with a write changes nothing in any case. */
+        if (outcome->type == ROUTER_UNKNOWN)
+            each.type = request->parcels[i].writes ? ROUTER_UNKNOWN : ROUTER_NOTHING_DONE;
         courier->sink.done(courier->sink.context, request->parcels[i].call,
                            request->parcels[i].part, &each);
     }

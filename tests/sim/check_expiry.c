@@ -10,12 +10,12 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-void check_expiry_asked(const struct sim_key *key, struct sim_client *client)
+void check_expiry_asked(const struct sim_key *key, struct sim_task *task)
 {
-    client->known = key->expiry.known;
-    client->gone = key->expiry.gone;
-    client->puts = key->expiry.puts;
-    client->settled = key->expiry.ended == key->expiry.puts;
+    task->known = key->expiry.known;
+    task->gone = key->expiry.gone;
+    task->puts = key->expiry.puts;
+    task->settled = key->expiry.ended == key->expiry.puts;
 }
 
 static void heard(struct sim_expiry *expiry, uint64_t version, uint64_t until_ms)
@@ -26,15 +26,17 @@ static void heard(struct sim_expiry *expiry, uint64_t version, uint64_t until_ms
     expiry->until_ms = until_ms;
 }
 
-static void seen(struct sim *sim, struct sim_key *key, const struct sim_client *client,
+static void seen(struct sim *sim, struct sim_key *key, const struct sim_task *task,
                  const struct router_outcome *outcome)
 {
     const struct wire_result *result = outcome->result;
     uint64_t now_ms = base_hlc_to_ms(outcome->clock);
+    if (result->version == 0)
+        return; /* Who asked over RESP sees a value and no more. */
     if (result->number != 0 && result->number <= now_ms)
         sim_fail(sim, "expiry", "key %s is seen at %llu and expired at %llu", key->name,
                  (unsigned long long)now_ms, (unsigned long long)result->number);
-    if (result->version <= client->gone)
+    if (result->version <= task->gone)
         sim_fail(sim, "expiry", "key %s comes back: version %llu was said to be gone", key->name,
                  (unsigned long long)result->version);
     heard(&key->expiry, result->version, result->number);
@@ -54,15 +56,15 @@ static uint64_t state_clock(struct sim *sim, uint32_t group)
     return clock;
 }
 
-static void gone(struct sim *sim, struct sim_key *key, const struct sim_client *client,
+static void gone(struct sim *sim, struct sim_key *key, const struct sim_task *task,
                  const struct router_outcome *outcome)
 {
     struct sim_expiry *expiry = &key->expiry;
     uint64_t now_ms = base_hlc_to_ms(outcome->clock);
     sim->coverage->expired_reads++;
-    expiry->gone = later(expiry->gone, client->known);
+    expiry->gone = later(expiry->gone, task->known);
     /* While no put is under way, and none ended nobody knows how, the newest one is known. */
-    bool settled = client->settled && client->puts == expiry->puts;
+    bool settled = outcome->clock != 0 && task->settled && task->puts == expiry->puts;
     if (settled && base_hlc_to_ms(state_clock(sim, outcome->group)) < expiry->until_ms)
         sim_fail(sim, "expiry", "key %s is gone, and the clock of group %u has not come so far",
                  key->name, outcome->group);
@@ -71,21 +73,22 @@ static void gone(struct sim *sim, struct sim_key *key, const struct sim_client *
                  (unsigned long long)now_ms, (unsigned long long)expiry->until_ms);
 }
 
-void check_expiry(struct sim *sim, const struct sim_client *client,
+void check_expiry(struct sim *sim, const struct sim_task *task,
                   const struct router_outcome *outcome)
 {
-    struct sim_key *key = &sim->keys[client->key];
+    struct sim_key *key = &sim->keys[task->key];
     bool answered = outcome->type == ROUTER_ANSWERED;
     if (key->kind != SIM_KEY_EXPIRING)
         return;
-    if (client->op.type == WIRE_OP_PUT) {
-        key->expiry.ended += outcome->type != ROUTER_UNKNOWN;
-        if (answered)
+    if (task->op.type == WIRE_OP_PUT) {
+        bool told = answered && outcome->result->version != 0;
+        key->expiry.ended += told || outcome->type == ROUTER_NOTHING_DONE;
+        if (told)
             heard(&key->expiry, outcome->result->version,
-                  base_hlc_to_ms(outcome->result->version) + client->op.b);
+                  base_hlc_to_ms(outcome->result->version) + task->op.b);
     } else if (answered && outcome->result->kind == WIRE_RESULT_BYTES) {
-        seen(sim, key, client, outcome);
+        seen(sim, key, task, outcome);
     } else if (answered && outcome->result->kind == WIRE_RESULT_NIL) {
-        gone(sim, key, client, outcome);
+        gone(sim, key, task, outcome);
     }
 }

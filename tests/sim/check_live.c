@@ -3,12 +3,15 @@
 
 enum { CHECK_LATE_US = 2000000 };
 
-void check_outcome_in_time(struct sim *sim, const struct sim_client *client)
+void check_outcome_in_time(struct sim *sim, const struct sim_task *task)
 {
-    uint64_t most_us = 1000ull * sim->options.request_timeout_ms + CHECK_LATE_US;
-    if (sim->now_us - client->asked_us > most_us)
-        sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", client->index,
-                 (unsigned long long)(sim->now_us - client->asked_us));
+    const struct sim_router *router = &sim->routers[sim->clients[task->client].router];
+    /* A whole router begins only so many commands of a connection, then the next. */
+    uint32_t rounds = router->is_whole ? task->index / router->commands_max + 1 : 1;
+    uint64_t most_us = 1000ull * sim->options.request_timeout_ms * rounds + CHECK_LATE_US;
+    if (sim->now_us - task->asked_us > most_us)
+        sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", task->client,
+                 (unsigned long long)(sim->now_us - task->asked_us));
 }
 
 static bool group_at_rest(struct sim *sim, uint32_t group)
@@ -37,6 +40,10 @@ bool check_at_rest(struct sim *sim)
 {
     if (!client_all_read(sim))
         return false;
+    for (uint32_t i = 0; i < sim->options.routers; i++) {
+        if (router_courier_inflight(sim_router_courier(&sim->routers[i])) > 0)
+            return false;
+    }
     for (uint32_t g = 0; g <= sim->options.groups; g++) {
         if (!group_at_rest(sim, g))
             return false;
@@ -63,10 +70,12 @@ void check_live_report(struct sim *sim)
                     info.behind_compaction ? " behind compaction" : "");
         }
     }
-    for (uint32_t i = 0; i < sim->options.clients; i++) {
-        const struct sim_client *client = &sim->clients[i];
-        if (client->busy)
-            fprintf(stderr, "client %u waits for key %s since %llu us\n", i,
-                    sim->keys[client->key].name, (unsigned long long)client->asked_us);
+    for (uint32_t i = 0; i < sim->options.clients * SIM_TASKS_MAX; i++) {
+        const struct sim_client *client = &sim->clients[i / SIM_TASKS_MAX];
+        const struct sim_task *task = &client->tasks[i % SIM_TASKS_MAX];
+        if (task->busy)
+            fprintf(stderr, "client %u waits at router %u for key %s since %llu us\n",
+                    client->index, client->router, sim->keys[task->key].name,
+                    (unsigned long long)task->asked_us);
     }
 }

@@ -37,7 +37,7 @@ void check_node_map(struct sim *sim, struct sim_host *host)
 
 void check_router_map(struct sim *sim, struct sim_router *router)
 {
-    const struct router_map *map = router_courier_map(router->courier);
+    const struct router_map *map = router_courier_map(sim_router_courier(router));
     if (map == NULL || map->version == router->map_version)
         return;
     if (map->version < router->map_version)

@@ -1,13 +1,22 @@
-/* What clients ask for, one operation at a time each, and what they remember of it. */
-#include <stdlib.h>
+/* When clients ask, and what came of it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
-#include "tests/sim/sim.h"
-
-enum { CLIENT_WORDS_MAX = 600 }; /* In a list: they stay below the largest value. */
+#include "tests/sim/clients.h"
 
 static const char *const kind_letters[SIM_KEY_KINDS] = {"r", "c", "l", "e"};
+
+static void init(struct sim *sim, uint32_t index)
+{
+    struct sim_client *client = &sim->clients[index];
+    client->index = index;
+    for (uint32_t i = 0; i < SIM_TASKS_MAX; i++) {
+        client->tasks[i].client = index;
+        client->tasks[i].index = i;
+    }
+    stream_init(sim, client);
+}
 
 void client_init(struct sim *sim)
 {
@@ -19,11 +28,13 @@ void client_init(struct sim *sim)
         snprintf(key->name, sizeof(key->name), "%s%u", kind_letters[key->kind], i / SIM_KEY_KINDS);
     }
     for (uint32_t i = 0; i < sim->options.clients; i++)
-        sim->clients[i].index = i;
+        init(sim, i);
 }
 
 void client_fini(struct sim *sim)
 {
+    for (uint32_t i = 0; i < sim->options.clients; i++)
+        stream_fini(sim, &sim->clients[i]);
     for (uint32_t i = 0; i < sim->key_count; i++) {
         struct sim_key *key = &sim->keys[i];
         base_array_free(sim->allocator, key->words, &key->words_capacity, sizeof(*key->words));
@@ -32,255 +43,164 @@ void client_fini(struct sim *sim)
     base_free(sim->allocator, sim->keys, sim->key_count * sizeof(*sim->keys));
 }
 
+/* ---- Asking. */
+
 static void again(struct sim *sim, struct sim_client *client)
 {
-    sim_push(sim, (struct sim_event){.at_us = sim->now_us +
-                                              sim_draw(sim, 1, 2 * sim->options.think_us_mean),
+    uint64_t most_us = 2 * sim->options.think_us_mean * (client->burst + 2) / 3;
+    client->resting = true;
+    sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 1, most_us),
                                      .type = SIM_CLIENT,
                                      .place = client->index});
 }
 
-/* ---- Choosing. */
-
-static void set_value(struct sim *sim, struct sim_client *client, const char *prefix,
-                      uint64_t number, size_t pad_max)
+void client_rest(struct sim *sim, struct sim_client *client)
 {
-    int size = snprintf((char *)client->value, sizeof(client->value), "%s%llu;", prefix,
-                        (unsigned long long)number);
-    size_t pad = sim_draw(sim, 0, pad_max);
-    TORC_ASSERT((size_t)size + pad <= sizeof(client->value));
-    memset(client->value + size, '.', pad);
-    client->op.value = base_bytes_of(client->value, (size_t)size + pad);
+    if (client->in_flight == 0 && !client->asking && !client->resting)
+        again(sim, client);
 }
 
-static void choose_register(struct sim *sim, struct sim_client *client)
-{
-    struct wire_op *op = &client->op;
-    uint64_t drawn = sim_draw(sim, 0, 9);
-    op->type = drawn < 4   ? WIRE_OP_GET
-               : drawn < 8 ? WIRE_OP_PUT
-               : drawn < 9 ? WIRE_OP_DELETE
-                           : WIRE_OP_APPEND;
-    if (op->type == WIRE_OP_PUT && sim_chance(sim, 300))
-        op->condition = sim_chance(sim, 500) ? WIRE_IF_ABSENT : WIRE_IF_PRESENT;
-    if (op->type == WIRE_OP_PUT || op->type == WIRE_OP_APPEND)
-        set_value(sim, client, "v", ++sim->value_number, sim->options.value_size_max);
-}
-
-static void choose_word(struct sim *sim, struct sim_client *client, struct sim_key *key)
-{
-    client->op.type = WIRE_OP_APPEND;
-    set_value(sim, client, ";", ++sim->word_number, 0);
-    key->words = base_array_reserve(sim->allocator, key->words, &key->words_capacity,
-                                    key->word_count + 1, sizeof(*key->words));
-    client->word = key->word_count;
-    key->words[key->word_count++] = (struct sim_word){.number = sim->word_number};
-}
-
-static void choose(struct sim *sim, struct sim_client *client)
-{
-    client->key = (uint32_t)sim_draw(sim, 0, sim->key_count - 1);
-    struct sim_key *key = &sim->keys[client->key];
-    client->op = (struct wire_op){.key = base_bytes_text(key->name)};
-    bool read = sim_chance(sim, 300);
-    switch (key->kind) {
-    case SIM_KEY_REGISTER:
-        choose_register(sim, client);
-        return;
-    case SIM_KEY_COUNTER:
-        client->op.type = read ? WIRE_OP_GET : WIRE_OP_ADD;
-        client->op.a = read ? 0 : sim_draw(sim, 1, 3);
-        return;
-    case SIM_KEY_LIST:
-        client->op.type = WIRE_OP_GET;
-        if (!read && key->word_count < CLIENT_WORDS_MAX)
-            choose_word(sim, client, key);
-        return;
-    case SIM_KEY_EXPIRING:
-        client->op.type = WIRE_OP_GET;
-        if (sim_chance(sim, 600))
-            return;
-        client->op.type = WIRE_OP_PUT;
-        client->op.expiry_mode = WIRE_EXPIRY_RELATIVE;
-        client->op.b = sim_draw(sim, 1, sim_chance(sim, 800) ? 500 : 8000);
-        set_value(sim, client, "e", ++sim->value_number, 8);
-        return;
-    case SIM_KEY_KINDS:
-        break;
-    }
-}
-
-/* ---- Histories: of all kinds but the expiring keys, whose end nobody wrote. */
-
-static struct history *history_of(struct sim *sim, const struct sim_key *key)
-{
-    return history_set_of(&sim->histories, base_bytes_text(key->name));
-}
-
-static enum history_kind history_kind_of(enum wire_op_type type)
-{
-    switch (type) {
-    case WIRE_OP_PUT:
-        return HISTORY_PUT;
-    case WIRE_OP_DELETE:
-        return HISTORY_DELETE;
-    case WIRE_OP_ADD:
-        return HISTORY_ADD;
-    case WIRE_OP_APPEND:
-        return HISTORY_APPEND;
-    default:
-        return HISTORY_GET;
-    }
-}
-
-static void begin_history(struct sim *sim, struct sim_client *client)
-{
-    const struct sim_key *key = &sim->keys[client->key];
-    if (key->kind == SIM_KEY_EXPIRING)
-        return;
-    struct history *history = history_of(sim, key);
-    const struct wire_op *op = &client->op;
-    struct history_op begun = {.process = client->index,
-                               .invoke_time = ++sim->tick,
-                               .kind = history_kind_of(op->type),
-                               .condition = (enum history_condition)op->condition,
-                               .delta = (int64_t)op->a};
-    if (op->value.size > 0)
-        begun.value = history_value(&history->values, op->value);
-    client->history = history_begin(history, &begun);
-}
-
-static void end_history(struct sim *sim, const struct sim_client *client,
-                        const struct router_outcome *outcome)
-{
-    const struct sim_key *key = &sim->keys[client->key];
-    if (key->kind == SIM_KEY_EXPIRING || outcome->type == ROUTER_UNKNOWN)
-        return;
-    struct history *history = history_of(sim, key);
-    struct history_op answer = {.return_time = ++sim->tick, .outcome = HISTORY_FAILED};
-    if (outcome->type == ROUTER_ANSWERED) {
-        const struct wire_result *result = outcome->result;
-        bool get = client->op.type == WIRE_OP_GET;
-        answer.outcome = HISTORY_OK;
-        answer.version = result->version;
-        answer.result_number = (int64_t)result->number;
-        if (result->kind == WIRE_RESULT_ERROR || (result->kind == WIRE_RESULT_NIL && !get))
-            answer.outcome = HISTORY_REFUSED;
-        if (get && result->kind == WIRE_RESULT_BYTES)
-            answer.result_value = history_value(&history->values, result->bytes);
-        /* The version of an absent key is its vnode's, which the key's history cannot know. */
-        if ((get && result->kind == WIRE_RESULT_NIL) || client->op.type == WIRE_OP_DELETE ||
-            answer.outcome == HISTORY_REFUSED)
-            answer.version = 0;
-    }
-    history_end(history, client->history, &answer);
-}
-
-/* ---- Asking and hearing. */
-
-static void ask(struct sim *sim, struct sim_client *client)
+static void ask(struct sim *sim, struct sim_client *client, struct sim_task *task)
 {
     struct sim_router *router = &sim->routers[client->router];
-    router_courier_turn(router->courier, sim->now_us);
-    TORC_ASSERT(router_courier_has_room(router->courier, 1, 512));
-    client->busy = true;
-    client->life = router->life;
-    client->asked_us = sim->now_us;
-    sim->keys[client->key].expiry.puts += client->op.type == WIRE_OP_PUT;
-    check_expiry_asked(&sim->keys[client->key], client);
-    begin_history(sim, client);
-    sim_trace(sim, "ask", client->index, client->key, client->op.type, client->op.value.size);
-    /* Two clients are one caller: what both ask of a key travels in order, often as one request. */
-    router_courier_add(router->courier, client->index / 2 + 1, &client->op, client, 0);
-    sim_router_flush(sim, router);
+    task->busy = true;
+    client->in_flight++;
+    client->burst++;
+    task->asked_us = sim->now_us;
+    sim->keys[task->key].expiry.puts += task->op.type == WIRE_OP_PUT;
+    check_expiry_asked(&sim->keys[task->key], task);
+    recorder_begin(sim, task);
+    sim_trace(sim, "ask", client->index, task->key, task->op.type, task->op.value.size);
+    if (router->is_whole)
+        resp_client_ask(sim, client->stream, task);
+    else
+        sim_router_add(sim, router, task);
 }
 
-/* After healing every key is written and read once more, each until it is answered. */
-static bool choose_last(struct sim *sim, struct sim_client *client)
+/* Many at once on one register are more than a judge of its history can tell apart. */
+static bool is_asked(const struct sim *sim, const struct sim_client *client,
+                     const struct sim_task *task)
 {
-    while (sim->keys_read < sim->key_count && sim->keys[sim->keys_read].last.read)
-        sim->keys_read++;
-    if (client->index != 0 || sim->keys_read == sim->key_count)
+    if (sim->keys[task->key].kind != SIM_KEY_REGISTER)
         return false;
-    client->key = sim->keys_read;
-    struct sim_key *key = &sim->keys[client->key];
-    client->op = (struct wire_op){.key = base_bytes_text(key->name)};
-    client->last = true;
-    if (key->last.written || key->kind == SIM_KEY_EXPIRING) {
-        client->op.type = WIRE_OP_GET;
-    } else if (key->kind == SIM_KEY_COUNTER) {
-        client->op.type = WIRE_OP_ADD;
-        client->op.a = 1;
-    } else if (key->kind == SIM_KEY_LIST) {
-        choose_word(sim, client, key);
-    } else {
-        client->op.type = WIRE_OP_PUT;
-        set_value(sim, client, "v", ++sim->value_number, 0);
-    }
-    return true;
-}
-
-static bool others_busy(const struct sim *sim)
-{
-    for (uint32_t i = 0; i < sim->options.clients; i++) {
-        if (sim->clients[i].busy)
+    for (uint32_t i = 0; i < task->index; i++) {
+        if (client->tasks[i].busy && client->tasks[i].key == task->key)
             return true;
     }
     return false;
 }
 
-void client_act(struct sim *sim, struct sim_client *client)
+/* Some things at once; commands of a connection on one key take effect in this order. */
+static void ask_burst(struct sim *sim, struct sim_client *client)
 {
-    if (client->busy)
-        return;
-    client->router = (uint32_t)sim_draw(sim, 0, sim->options.routers - 1);
-    if (router_courier_map(sim->routers[client->router].courier) == NULL) {
-        again(sim, client);
-        return;
-    }
-    if (!sim->healed) {
-        uint64_t most = sim->options.operations_max;
-        if (most != 0 && sim->operations_asked == most) {
-            again(sim, client); /* For what is asked after healing. */
-            return;
-        }
+    uint64_t left = sim_chance(sim, 600) ? 1 : sim_draw(sim, 1, CLIENT_BURST_MAX);
+    uint64_t most = sim->options.operations_max;
+    for (uint32_t i = 0; left > 0 && i < SIM_TASKS_MAX; i++, left--) {
+        if (most != 0 && sim->operations_asked == most)
+            return; /* What is asked after healing is not counted. */
         sim->operations_asked++;
-        choose(sim, client);
-        ask(sim, client);
-    } else if (others_busy(sim)) { /* What was asked before ends first. */
-        again(sim, client);
-    } else if (choose_last(sim, client)) {
-        ask(sim, client);
+        do
+            workload_choose(sim, &client->tasks[i]);
+        while (is_asked(sim, client, &client->tasks[i]));
+        ask(sim, client, &client->tasks[i]);
     }
+}
+
+static bool any_busy(const struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->options.clients; i++) {
+        if (sim->clients[i].in_flight > 0)
+            return true;
+    }
+    return false;
 }
 
 bool client_all_read(const struct sim *sim)
 {
-    return sim->keys_read == sim->key_count && !others_busy(sim);
+    return sim->keys_read == sim->key_count && !any_busy(sim);
 }
 
-/* What the counting keys must come to. */
-static void remember(struct sim *sim, const struct sim_client *client,
-                     enum router_outcome_type type, bool error)
+static void ask_last(struct sim *sim, struct sim_client *client)
 {
-    struct sim_key *key = &sim->keys[client->key];
+    if (client->index == 0 && !any_busy(sim) && workload_choose_last(sim, &client->tasks[0]))
+        ask(sim, client, &client->tasks[0]);
+}
+
+/* It goes to another router when this one has closed its end as well. */
+static void leave(struct sim *sim, struct sim_stream *stream)
+{
+    stream->state = SIM_STREAM_LEAVING;
+    stream_send(sim, stream, &stream->in, SIM_PIECE_END, base_bytes_of(NULL, 0));
+}
+
+/* Where it asks. False: not now. */
+static bool connect(struct sim *sim, struct sim_client *client)
+{
+    struct sim_stream *stream = client->stream;
+    if (stream->state == SIM_STREAM_CLOSED)
+        client->router = (uint32_t)sim_draw(sim, 0, sim->options.routers - 1);
+    else if (sim->options.routers > 1 && !sim->healed && sim_chance(sim, 30))
+        leave(sim, stream);
+    if (stream->state == SIM_STREAM_LEAVING)
+        return false;
+    const struct sim_router *router = &sim->routers[client->router];
+    if (router->is_whole && stream->state == SIM_STREAM_CLOSED)
+        stream_open(sim, stream, client->router);
+    return router->is_whole || router_courier_map(router->bare) != NULL;
+}
+
+void client_act(struct sim *sim, struct sim_client *client)
+{
+    client->resting = false;
+    if (client->in_flight > 0 || client->stream->state == SIM_STREAM_LEAVING)
+        return;
+    client->burst = 0;
+    if (!connect(sim, client)) {
+        if (client->stream->state != SIM_STREAM_LEAVING)
+            client_rest(sim, client);
+        return;
+    }
+    client->asking = true;
+    if (sim->healed)
+        ask_last(sim, client);
+    else
+        ask_burst(sim, client);
+    if (client->stream->state == SIM_STREAM_OPEN)
+        resp_client_flush(sim, client->stream);
+    client->asking = false;
+    client_rest(sim, client);
+}
+
+/* ---- Hearing. */
+
+/* What the counting keys must come to. */
+static void remember(struct sim *sim, const struct sim_task *task, enum router_outcome_type type,
+                     bool error)
+{
+    struct sim_key *key = &sim->keys[task->key];
     enum history_outcome outcome = type == ROUTER_UNKNOWN              ? HISTORY_UNKNOWN
                                    : type == ROUTER_ANSWERED && !error ? HISTORY_OK
                                                                        : HISTORY_FAILED;
-    if (client->op.type == WIRE_OP_ADD && outcome == HISTORY_OK)
-        key->added_acked += (int64_t)client->op.a;
-    else if (client->op.type == WIRE_OP_ADD && outcome == HISTORY_UNKNOWN)
-        key->added_unknown += (int64_t)client->op.a;
-    else if (key->kind == SIM_KEY_LIST && client->op.type == WIRE_OP_APPEND)
-        key->words[client->word].outcome = outcome;
+    if (task->op.type == WIRE_OP_ADD && outcome == HISTORY_OK)
+        key->added_acked += (int64_t)task->op.a;
+    else if (task->op.type == WIRE_OP_ADD && outcome == HISTORY_UNKNOWN)
+        key->added_unknown += (int64_t)task->op.a;
+    else if (key->kind == SIM_KEY_LIST && task->op.type == WIRE_OP_APPEND)
+        key->words[task->word].outcome = outcome;
 }
 
-void client_abandon(struct sim *sim, struct sim_client *client)
+static void end(struct sim *sim, struct sim_task *task)
 {
-    remember(sim, client, ROUTER_UNKNOWN, false);
+    struct sim_client *client = &sim->clients[task->client];
+    task->busy = task->last = false;
+    client->in_flight--;
+}
+
+void client_abandon(struct sim *sim, struct sim_task *task)
+{
+    remember(sim, task, ROUTER_UNKNOWN, false);
     sim->coverage->unknown++;
-    client->busy = client->last = false;
-    again(sim, client);
+    end(sim, task);
 }
 
 static void keep_last(struct sim *sim, struct sim_key *key, const struct wire_result *result)
@@ -305,25 +225,25 @@ static void count(struct sim *sim, const struct router_outcome *outcome)
 void client_done(void *context, void *call, uint32_t part, const struct router_outcome *outcome)
 {
     struct sim *sim = context;
-    struct sim_client *client = call;
-    TORC_ASSERT(part == 0 && client->busy);
+    struct sim_task *task = call;
+    TORC_ASSERT(part == 0 && task->busy);
     count(sim, outcome);
-    check_outcome_in_time(sim, client);
+    check_outcome_in_time(sim, task);
     bool answered = outcome->type == ROUTER_ANSWERED;
     bool error = answered && outcome->result->kind == WIRE_RESULT_ERROR;
-    sim_trace(sim, "outcome", client->index, client->key, (uint64_t)outcome->type,
+    sim_trace(sim, "outcome", task->client, task->key, (uint64_t)outcome->type,
               answered ? outcome->result->version : 0);
     sim_note(sim, (uint64_t)outcome->type ^ (answered ? outcome->result->version : 0));
     if (outcome->type == ROUTER_REFUSED)
         sim_fail(sim, "answers", "a request was refused: %s (%s)",
                  torc_status_text(outcome->status), outcome->reason);
-    end_history(sim, client, outcome);
-    remember(sim, client, outcome->type, error);
-    check_expiry(sim, client, outcome);
-    if (answered && client->last && client->op.type == WIRE_OP_GET)
-        keep_last(sim, &sim->keys[client->key], outcome->result);
-    else if (answered && client->last)
-        sim->keys[client->key].last.written = true;
-    client->busy = client->last = false;
-    again(sim, client);
+    recorder_end(sim, task, outcome);
+    remember(sim, task, outcome->type, error);
+    check_expiry(sim, task, outcome);
+    if (answered && task->last && task->op.type == WIRE_OP_GET)
+        keep_last(sim, &sim->keys[task->key], outcome->result);
+    else if (answered && task->last)
+        sim->keys[task->key].last.written = true;
+    end(sim, task);
+    client_rest(sim, &sim->clients[task->client]);
 }

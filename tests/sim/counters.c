@@ -35,7 +35,8 @@ void counters_host(struct sim *sim, const struct sim_host *host)
 
 void counters_router(struct sim *sim, const struct sim_router *router)
 {
-    const struct router_courier_counters *counters = router_courier_counters(router->courier);
+    const struct router_courier_counters *counters =
+        router_courier_counters(sim_router_courier(router));
     sim->coverage->copies_sent += counters->copies;
     sim->coverage->probes += counters->probes;
     sim->coverage->leaders_lost += counters->leader_changes;

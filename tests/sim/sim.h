@@ -6,8 +6,8 @@
  *   network.c   messages and who hears whom       check_requests.c each request once, alike
  *   host.c      a node: the driver's loop         check_keys.c     what clients were told stays
  *   disk.c      its storage thread                check_history.c  linearizable per key
- *   router.c    a router: the courier's driver    check_owner.c    one owner per vnode
- *   client.c    what is asked for                 check_vote.c     an amnesiac is silent
+ *   router.c    a router: the driver's loop       check_owner.c    one owner per vnode
+ *   clients.h   clients: RESP, or a library's     check_vote.c     an amnesiac is silent
  *   map.c       the cluster's first map           check_live.c     after healing all ends
  *   trace.c     the last events, for people       check_credit.c   none is sent too much
  *   mutants.bzl planted bugs                      main.c           seeds, coverage, replay
@@ -33,7 +33,7 @@
 
 #include "base/hash.h"
 #include "base/prng.h"
-#include "router/courier.h"
+#include "router/router.h"
 #include "shard/node.h"
 #include "store/log.h"
 #include "store/sim_device.h"
@@ -52,7 +52,7 @@ enum {
     SIM_PLACES_MAX = SIM_TOOL + 1,              /* Nodes, then routers, then the tool. */
     SIM_VNODE_BITS_MAX = 7,
     SIM_EVENTS_MAX = 200000, /* Under way at once; more: messages breed. */
-    SIM_TRACE_MAX = 4096,    /* Last events, of which a failure shows some. */
+    SIM_TRACE_MAX = 48,      /* Last events that a failure shows. */
 };
 
 /* ---- Options
@@ -257,9 +257,12 @@ enum sim_event_type {
     SIM_FACTS,   /* It asks for the facts of its log. */
     SIM_RESTART, /* It starts, from what the crash left. */
     SIM_RESUME,
-    SIM_RESTORE, /* A node that was wiped gets its own disk back. */
-    SIM_ROUTER,  /* A router's timer. */
-    SIM_CLIENT,  /* A client wants something. */
+    SIM_RESTORE,   /* A node that was wiped gets its own disk back. */
+    SIM_ROUTER,    /* A router's timer. */
+    SIM_CLIENT,    /* A client wants something. */
+    SIM_TO_DOOR,   /* A piece of a client's stream arrives at its router. */
+    SIM_TO_CLIENT, /* ... the other way. */
+    SIM_DOOR_GOES, /* A router's socket takes and gives again. */
     SIM_FAULT,
     SIM_FLAP,   /* A link comes or goes. */
     SIM_MEND,   /* One cut link comes back. */
@@ -418,10 +421,17 @@ struct sim_credit { /* What a life of a node takes of a router's requests for a 
     uint64_t most;
 };
 
+struct sim_stream; /* tests/sim/clients.h */
+
 struct sim_router {
     uint32_t index, life;
-    struct router_courier *courier;
-    uint64_t number; /* Of the last message. */
+    bool is_whole;               /* A router with RESP clients; else a library's courier. */
+    struct router *whole;        /* NULL: it is not. */
+    struct router_courier *bare; /* NULL: it is. */
+    uint32_t commands_max;       /* ... in flight of each of its connections. */
+    bool turn_wanted;            /* Something came since its last turn. */
+    struct sim_stream *streams[SIM_CLIENTS_MAX]; /* By the router's number of a connection. */
+    uint64_t number;                             /* Of the last message. */
     struct wire_window windows[SIM_NODES_MAX];
     uint64_t wake_us;
     struct sim_request *requests; /* Of this life. */
@@ -464,8 +474,10 @@ struct sim_word {
     enum history_outcome outcome;
 };
 
-struct sim_client {
-    uint32_t index, router, life; /* Of the router at its request. */
+enum { SIM_TASKS_MAX = 8 }; /* Of a client, at once. */
+
+struct sim_task { /* One operation on one key that a client has asked for. */
+    uint32_t client, index;
     bool busy;
     uint32_t key;
     struct wire_op op;
@@ -476,6 +488,16 @@ struct sim_client {
     bool last;                  /* One of the operations after healing. */
     uint64_t known, gone, puts; /* Of an expiring key, when it was asked for. */
     bool settled;
+};
+
+struct sim_client {
+    uint32_t index, router;
+    uint32_t in_flight; /* Tasks that are busy. */
+    uint32_t burst;     /* Tasks that it asked for in one go. */
+    bool asking;
+    bool resting; /* It will act after a while. */
+    struct sim_task tasks[SIM_TASKS_MAX];
+    struct sim_stream *stream; /* To a whole router. */
 };
 
 /* ---- The world
@@ -555,10 +577,7 @@ void sim_happened(struct sim *sim, enum sim_fault fault);
 /* trace.c */
 void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,
                uint64_t c);
-/* What a message of consensus says, with --trace. */
-void sim_trace_message(struct sim *sim, struct base_bytes bytes);
-/* The last events that have to do with a failure: with what its sentence names. */
-void sim_trace_print(const struct sim *sim, const char *text, FILE *out);
+void sim_trace_print(const struct sim *sim, FILE *out);
 
 /* network.c */
 uint64_t sim_route(uint32_t place, uint32_t life);
@@ -610,17 +629,14 @@ void sim_router_free(struct sim *sim, struct sim_router *router);
 /* True: it was taken. */
 bool sim_router_receive(struct sim *sim, struct sim_router *router, const struct sim_head *head,
                         const struct wire_envelope *envelope);
-/* Time for the courier; then what it wants to send is sent. */
+/* Its time has come. */
 void sim_router_turn(struct sim *sim, struct sim_router *router);
-void sim_router_flush(struct sim *sim, struct sim_router *router);
+const struct router_courier *sim_router_courier(const struct sim_router *router);
 
 /* client.c */
 void client_init(struct sim *sim);
 void client_fini(struct sim *sim);
 void client_act(struct sim *sim, struct sim_client *client);
-void client_done(void *context, void *call, uint32_t part, const struct router_outcome *outcome);
-/* Its router died with its request. */
-void client_abandon(struct sim *sim, struct sim_client *client);
 bool client_all_read(const struct sim *sim);
 
 /* map.c */
@@ -685,8 +701,8 @@ void check_credit_used(struct sim *sim, struct sim_router *router,
 void check_delivery(struct sim *sim, struct sim_packet *packet,
                     const struct wire_envelope *envelope, uint32_t life, uint32_t incarnation);
 /* What is known of the key when it is asked for; then what came of it. */
-void check_expiry_asked(const struct sim_key *key, struct sim_client *client);
-void check_expiry(struct sim *sim, const struct sim_client *client,
+void check_expiry_asked(const struct sim_key *key, struct sim_task *task);
+void check_expiry(struct sim *sim, const struct sim_task *task,
                   const struct router_outcome *outcome);
 void check_keys(struct sim *sim);
 void check_histories(struct sim *sim);
@@ -700,7 +716,7 @@ void check_lease(struct sim *sim, const struct sim_host *host, uint32_t group,
                  const struct consensus_info *info);
 void check_node_map(struct sim *sim, struct sim_host *host);
 void check_router_map(struct sim *sim, struct sim_router *router);
-void check_outcome_in_time(struct sim *sim, const struct sim_client *client);
+void check_outcome_in_time(struct sim *sim, const struct sim_task *task);
 /* Whether all replicas are at one slot with one state, and everything was read. */
 bool check_at_rest(struct sim *sim);
 void check_live_report(struct sim *sim);

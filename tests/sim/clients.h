@@ -1,0 +1,124 @@
+/*
+ * tests/sim/clients -- who asks for things, how, and what they remember.
+ *
+ *   workload.c     what is asked for              client.c       when, and what came of it
+ *   recorder.c     histories of it                resp_client.c  commands and replies as bytes
+ *   stream.c       a TCP connection               door.c         its end at a router
+ *   resp.h         the bytes, written anew here
+ *
+ * A client talks to one router at a time. Is that a whole router, it sends commands over a stream,
+ * many in a row, and gets replies in their order. Is it a bare courier, the client stands for a
+ * program with the C library in it: it hands operations to the courier and also learns versions
+ * and the group's clock.
+ *
+ * A stream delivers what was sent, in order, cut into other pieces; it is not subject to the faults
+ * of links between nodes. Its pieces are not counted as messages.
+ */
+#ifndef TORC_TESTS_SIM_CLIENTS_H
+#define TORC_TESTS_SIM_CLIENTS_H
+
+#include "tests/sim/resp.h"
+#include "tests/sim/sim.h"
+
+enum { CLIENT_BURST_MAX = SIM_TASKS_MAX }; /* Commands on their way at once. */
+
+/* ---- Streams. */
+
+enum sim_piece_type {
+    SIM_PIECE_OPEN = 1,
+    SIM_PIECE_BYTES,
+    SIM_PIECE_END,   /* Nothing follows; the other way stays. */
+    SIM_PIECE_RESET, /* Both ways are gone. */
+};
+
+struct sim_piece {
+    enum sim_piece_type type;
+    size_t size;
+};
+
+struct sim_pipe { /* One way: what was sent and is not read. */
+    struct sim_piece *pieces;
+    size_t first, count, capacity; /* pieces[first] to pieces[count - 1]. */
+    size_t arrived;
+    uint8_t *bytes;
+    size_t start, end, bytes_capacity;
+    uint64_t last_us; /* When its last piece arrives. */
+};
+
+enum sim_stream_state { /* As its client sees it. */
+                        SIM_STREAM_CLOSED,
+                        SIM_STREAM_OPEN,
+                        SIM_STREAM_LEAVING, /* It said END or RESET. */
+};
+
+struct sim_stream {
+    uint32_t client;
+    uint32_t life; /* One per connection. */
+    enum sim_stream_state state;
+    uint32_t router;
+    struct sim_pipe in, out; /* To the router, to the client. */
+    /* At the router. */
+    bool accepted;
+    uint32_t connection;
+    bool paused;
+    size_t window;             /* Bytes under way to the client, at most. */
+    struct base_bytes writing; /* What the socket has not taken. */
+    /* At the client. */
+    struct resp_out unsent;
+    struct sim_task *tasks[CLIENT_BURST_MAX]; /* Sent and not answered, a ring. */
+    size_t task_first, task_count;
+    uint8_t *heard; /* Of a reply that is not whole yet. */
+    size_t heard_size, heard_capacity;
+};
+
+/* stream.c */
+void stream_init(struct sim *sim, struct sim_client *client);
+void stream_fini(struct sim *sim, struct sim_client *client);
+void stream_open(struct sim *sim, struct sim_stream *stream, uint32_t router);
+/* Both ways are over, as its client sees it. */
+void stream_closed(struct sim *sim, struct sim_stream *stream);
+void stream_event(struct sim *sim, const struct sim_event *event);
+void stream_send(struct sim *sim, struct sim_stream *stream, struct sim_pipe *pipe,
+                 enum sim_piece_type type, struct base_bytes bytes);
+/* The first piece that has arrived; its bytes are the pipe's, until more is sent into it. */
+bool stream_take(struct sim_pipe *pipe, enum sim_piece_type *ret_type,
+                 struct base_bytes *ret_bytes);
+size_t stream_size(const struct sim_pipe *pipe);
+
+/* door.c: what router/driver/door.c does. */
+void door_read(struct sim *sim, struct sim_stream *stream);
+void door_write_on(struct sim *sim, struct sim_stream *stream);
+bool door_act(struct sim *sim, struct sim_router *router, const struct router_action *actions,
+              size_t count);
+void door_router_died(struct sim *sim, struct sim_router *router);
+
+/* router.c: the first event of a turn sets the core's time for all of them. */
+void sim_router_on_event(struct sim *sim, struct sim_router *router);
+/* Hands a library's operation to a courier; client_done hears of it. */
+void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task *task);
+
+/* ---- Clients. */
+
+/* resp_client.c */
+void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *task);
+void resp_client_flush(struct sim *sim, struct sim_stream *stream);
+void resp_client_read(struct sim *sim, struct sim_client *client);
+
+/* client.c */
+void client_done(void *context, void *call, uint32_t part, const struct router_outcome *outcome);
+/* Nobody will say what came of it. */
+void client_abandon(struct sim *sim, struct sim_task *task);
+/* It asks for more after a while, if nothing is in flight. */
+void client_rest(struct sim *sim, struct sim_client *client);
+
+/* workload.c */
+void workload_choose(struct sim *sim, struct sim_task *task);
+/* What is left to be written and read after healing. False: nothing. */
+bool workload_choose_last(struct sim *sim, struct sim_task *task);
+
+/* recorder.c: histories of all keys but the expiring ones, whose end nobody wrote. */
+void recorder_begin(struct sim *sim, struct sim_task *task);
+void recorder_end(struct sim *sim, const struct sim_task *task,
+                  const struct router_outcome *outcome);
+
+#endif /* TORC_TESTS_SIM_CLIENTS_H */

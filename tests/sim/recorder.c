@@ -1,0 +1,66 @@
+/* Histories of what clients saw: of all keys but the expiring ones, whose end nobody wrote. */
+#include "tests/sim/clients.h"
+
+static struct history *history_of(struct sim *sim, const struct sim_key *key)
+{
+    return history_set_of(&sim->histories, base_bytes_text(key->name));
+}
+
+static enum history_kind history_kind_of(enum wire_op_type type)
+{
+    switch (type) {
+    case WIRE_OP_PUT:
+        return HISTORY_PUT;
+    case WIRE_OP_DELETE:
+        return HISTORY_DELETE;
+    case WIRE_OP_ADD:
+        return HISTORY_ADD;
+    case WIRE_OP_APPEND:
+        return HISTORY_APPEND;
+    default:
+        return HISTORY_GET;
+    }
+}
+
+void recorder_begin(struct sim *sim, struct sim_task *task)
+{
+    const struct sim_key *key = &sim->keys[task->key];
+    if (key->kind == SIM_KEY_EXPIRING)
+        return;
+    struct history *history = history_of(sim, key);
+    const struct wire_op *op = &task->op;
+    struct history_op begun = {.process = task->client * SIM_TASKS_MAX + task->index,
+                               .invoke_time = ++sim->tick,
+                               .kind = history_kind_of(op->type),
+                               .condition = (enum history_condition)op->condition,
+                               .delta = (int64_t)op->a};
+    if (op->value.size > 0)
+        begun.value = history_value(&history->values, op->value);
+    task->history = history_begin(history, &begun);
+}
+
+void recorder_end(struct sim *sim, const struct sim_task *task,
+                  const struct router_outcome *outcome)
+{
+    const struct sim_key *key = &sim->keys[task->key];
+    if (key->kind == SIM_KEY_EXPIRING || outcome->type == ROUTER_UNKNOWN)
+        return;
+    struct history *history = history_of(sim, key);
+    struct history_op answer = {.return_time = ++sim->tick, .outcome = HISTORY_FAILED};
+    if (outcome->type == ROUTER_ANSWERED) {
+        const struct wire_result *result = outcome->result;
+        bool get = task->op.type == WIRE_OP_GET;
+        answer.outcome = HISTORY_OK;
+        answer.version = result->version;
+        answer.result_number = (int64_t)result->number;
+        if (result->kind == WIRE_RESULT_ERROR || (result->kind == WIRE_RESULT_NIL && !get))
+            answer.outcome = HISTORY_REFUSED;
+        if (get && result->kind == WIRE_RESULT_BYTES)
+            answer.result_value = history_value(&history->values, result->bytes);
+        /* The version of an absent key is its vnode's, which the key's history cannot know. */
+        if ((get && result->kind == WIRE_RESULT_NIL) || task->op.type == WIRE_OP_DELETE ||
+            answer.outcome == HISTORY_REFUSED)
+            answer.version = 0;
+    }
+    history_end(history, task->history, &answer);
+}

@@ -1,0 +1,101 @@
+/* What clients ask for. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "tests/sim/clients.h"
+
+enum { WORKLOAD_WORDS_MAX = 600 }; /* In a list: they stay below the largest value. */
+
+static void set_value(struct sim *sim, struct sim_task *task, const char *prefix, uint64_t number,
+                      size_t pad_max)
+{
+    int size = snprintf((char *)task->value, sizeof(task->value), "%s%llu;", prefix,
+                        (unsigned long long)number);
+    size_t pad = sim_draw(sim, 0, pad_max);
+    TORC_ASSERT((size_t)size + pad <= sizeof(task->value));
+    memset(task->value + size, '.', pad);
+    task->op.value = base_bytes_of(task->value, (size_t)size + pad);
+}
+
+static void choose_register(struct sim *sim, struct sim_task *task)
+{
+    struct wire_op *op = &task->op;
+    uint64_t drawn = sim_draw(sim, 0, 9);
+    op->type = drawn < 4   ? WIRE_OP_GET
+               : drawn < 8 ? WIRE_OP_PUT
+               : drawn < 9 ? WIRE_OP_DELETE
+                           : WIRE_OP_APPEND;
+    if (op->type == WIRE_OP_PUT && sim_chance(sim, 300))
+        op->condition = sim_chance(sim, 500) ? WIRE_IF_ABSENT : WIRE_IF_PRESENT;
+    if (op->type == WIRE_OP_PUT || op->type == WIRE_OP_APPEND)
+        set_value(sim, task, "v", ++sim->value_number, sim->options.value_size_max);
+}
+
+static void choose_word(struct sim *sim, struct sim_task *task, struct sim_key *key)
+{
+    task->op.type = WIRE_OP_APPEND;
+    set_value(sim, task, ";", ++sim->word_number, 0);
+    key->words = base_array_reserve(sim->allocator, key->words, &key->words_capacity,
+                                    key->word_count + 1, sizeof(*key->words));
+    task->word = key->word_count;
+    key->words[key->word_count++] = (struct sim_word){.number = sim->word_number};
+}
+
+void workload_choose(struct sim *sim, struct sim_task *task)
+{
+    task->key = (uint32_t)sim_draw(sim, 0, sim->key_count - 1);
+    struct sim_key *key = &sim->keys[task->key];
+    task->op = (struct wire_op){.key = base_bytes_text(key->name)};
+    bool read = sim_chance(sim, 300);
+    switch (key->kind) {
+    case SIM_KEY_REGISTER:
+        choose_register(sim, task);
+        return;
+    case SIM_KEY_COUNTER:
+        task->op.type = read ? WIRE_OP_GET : WIRE_OP_ADD;
+        task->op.a = read ? 0 : sim_draw(sim, 1, 3);
+        return;
+    case SIM_KEY_LIST:
+        task->op.type = WIRE_OP_GET;
+        if (!read && key->word_count < WORKLOAD_WORDS_MAX)
+            choose_word(sim, task, key);
+        return;
+    case SIM_KEY_EXPIRING:
+        task->op.type = WIRE_OP_GET;
+        if (sim_chance(sim, 600))
+            return;
+        task->op.type = WIRE_OP_PUT;
+        task->op.expiry_mode = WIRE_EXPIRY_RELATIVE;
+        task->op.b = sim_draw(sim, 1, sim_chance(sim, 800) ? 500 : 8000);
+        set_value(sim, task, "e", ++sim->value_number, 8);
+        return;
+    case SIM_KEY_KINDS:
+        break;
+    }
+}
+
+/* Every key is written and read once more, each until it is answered. */
+bool workload_choose_last(struct sim *sim, struct sim_task *task)
+{
+    while (sim->keys_read < sim->key_count && sim->keys[sim->keys_read].last.read)
+        sim->keys_read++;
+    if (sim->keys_read == sim->key_count)
+        return false;
+    task->key = sim->keys_read;
+    struct sim_key *key = &sim->keys[task->key];
+    task->op = (struct wire_op){.key = base_bytes_text(key->name)};
+    task->last = true;
+    if (key->last.written || key->kind == SIM_KEY_EXPIRING) {
+        task->op.type = WIRE_OP_GET;
+    } else if (key->kind == SIM_KEY_COUNTER) {
+        task->op.type = WIRE_OP_ADD;
+        task->op.a = 1;
+    } else if (key->kind == SIM_KEY_LIST) {
+        choose_word(sim, task, key);
+    } else {
+        task->op.type = WIRE_OP_PUT;
+        set_value(sim, task, "v", ++sim->value_number, 0);
+    }
+    return true;
+}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "tests/sim/sim.h"
 
 enum { SMOKE_SEEDS = 200, MINUTES_MAX = 100000, SECONDS_MAX = 100000 };
@@ -117,8 +118,14 @@ static void read_faults(struct sim_arguments *arguments, const char *value)
     arguments->narrowing.faults_given = true;
 }
 
-/* False: there is no such option. */
-static bool read_option(struct sim_arguments *arguments, const char *name, const char *value)
+static bool is_option(const char *name)
+{
+    return strcmp(name, "--seed") == 0 || strcmp(name, "--seeds") == 0 ||
+           strcmp(name, "--faults") == 0 || strcmp(name, "--operations") == 0 ||
+           FIND(numbers, name) != NULL || FIND(texts, name) != NULL;
+}
+
+static void read_option(struct sim_arguments *arguments, const char *name, const char *value)
 {
     const struct option *number = FIND(numbers, name), *text = FIND(texts, name);
     if (strcmp(name, "--seed") == 0) {
@@ -133,12 +140,10 @@ static bool read_option(struct sim_arguments *arguments, const char *name, const
     } else if (number != NULL) {
         *(uint32_t *)((char *)arguments + number->offset) =
             (uint32_t)number_of(name, value, number->min, number->max);
-    } else if (text != NULL) {
-        *(const char **)((char *)arguments + text->offset) = value;
     } else {
-        return false;
+        TORC_ASSERT(text != NULL); /* is_option */
+        *(const char **)((char *)arguments + text->offset) = value;
     }
-    return true;
 }
 
 static void check(const struct sim_arguments *arguments)
@@ -165,11 +170,11 @@ struct sim_arguments sim_arguments_read(int argc, char **argv)
             *((bool *)&arguments + flag->offset) = true;
             continue;
         }
-        bool last = i + 1 == argc;
-        if (!read_option(&arguments, argv[i], last ? "" : argv[i + 1]))
+        if (!is_option(argv[i]))
             refuse("there is no option '%s'", argv[i]);
-        if (last)
+        if (i + 1 == argc)
             refuse("%s needs a value behind it", argv[i]);
+        read_option(&arguments, argv[i], argv[i + 1]);
         seeds |= strncmp(argv[i], "--seed", strlen("--seed")) == 0;
         i++;
     }

@@ -1,10 +1,36 @@
 /* sim -- runs seeds and says what broke; docs/simulator.md has the whole story. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mutant.h"
+#include "paxos/mutant.h"
 #include "tests/sim/batch.h"
 #include "tests/sim/shrink.h"
+
+/* In the test build: the planted bug that TORC_MUTANT names. */
+static void plant(void)
+{
+#ifdef TORC_MUTANTS
+    const char *name = getenv("TORC_MUTANT");
+    if (name == NULL)
+        return;
+#define PLANT(mutant, text)                                                                        \
+    if (strcmp(name, #mutant) == 0)                                                                \
+        torc_mutant = TORC_MUTANT_##mutant;
+    TORC_MUTANT_LIST(PLANT)
+#undef PLANT
+#define PLANT(mutant, text)                                                                        \
+    if (strcmp(name, #mutant) == 0)                                                                \
+        paxos_mutant = PAXOS_MUTANT_##mutant;
+    PAXOS_MUTANT_LIST(PLANT)
+#undef PLANT
+#endif
+}
 
 int main(int argc, char **argv)
 {
     struct sim_arguments arguments = sim_arguments_read(argc, argv);
+    plant();
     if (arguments.sum != NULL)
         return sim_batch_sum(arguments.sum);
     if (arguments.replay != NULL)

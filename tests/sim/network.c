@@ -97,6 +97,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
         mistreat(sim, packet);
     sim_trace(sim, packet->copies == 0 ? "lost" : "send", head.from, head.to, bytes.data[5],
               bytes.size);
+    sim_trace_message(sim, bytes);
     sim->coverage->messages_lost += packet->copies == 0;
     if (packet->copies == 0) {
         base_free(sim->allocator, packet, sizeof(*packet) + packet->size);

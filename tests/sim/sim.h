@@ -52,7 +52,7 @@ enum {
     SIM_PLACES_MAX = SIM_TOOL + 1,              /* Nodes, then routers, then the tool. */
     SIM_VNODE_BITS_MAX = 7,
     SIM_EVENTS_MAX = 200000, /* Under way at once; more: messages breed. */
-    SIM_TRACE_MAX = 48,      /* Last events that a failure shows. */
+    SIM_TRACE_MAX = 4096,    /* Last events, of which a failure shows some. */
 };
 
 /* ---- Options
@@ -577,7 +577,10 @@ void sim_happened(struct sim *sim, enum sim_fault fault);
 /* trace.c */
 void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,
                uint64_t c);
-void sim_trace_print(const struct sim *sim, FILE *out);
+/* What a message of consensus says, with --trace. */
+void sim_trace_message(struct sim *sim, struct base_bytes bytes);
+/* The last events that have to do with a failure: with what its sentence names. */
+void sim_trace_print(const struct sim *sim, const char *text, FILE *out);
 
 /* network.c */
 uint64_t sim_route(uint32_t place, uint32_t life);

@@ -10,20 +10,23 @@ enum {
     WORLD_BIRTH_US_MAX = 60000000, /* Without faults a cluster serves within so long. */
     WORLD_STEP_US = 10000,
     WORLD_ARENA_SIZE = 1 << 22,
+    WORLD_SENTENCE_SIZE = 1 << 16,
     WORLD_HAND_OVERS_MAX = 40,
 };
 
 _Noreturn void sim_fail(const struct sim *sim, const char *checker, const char *format, ...)
 {
+    static char text[WORLD_SENTENCE_SIZE];
     va_list arguments;
-    fflush(stdout);
-    fprintf(stderr, "FAILED: seed %llu: %s: ", (unsigned long long)sim->options.seed, checker);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    fprintf(stderr, " (at %llu us)\nwith ", (unsigned long long)sim->now_us);
+    fflush(stdout);
+    fprintf(stderr, "FAILED: seed %llu: %s: %s (at %llu us)\n",
+            (unsigned long long)sim->options.seed, checker, text, (unsigned long long)sim->now_us);
+    sim_trace_print(sim, text, stderr);
+    fprintf(stderr, "with ");
     sim_options_print(&sim->options, stderr);
-    sim_trace_print(sim, stderr);
     fprintf(stderr, "commit %s; replay: ./dev sim --seed %llu", sim->commit,
             (unsigned long long)sim->options.seed);
     sim_narrowing_print(&sim->options.narrowing, stderr);

@@ -33,6 +33,20 @@ void check_request_sent(struct sim *sim, struct sim_router *router,
     }
 }
 
+bool check_requests_answered(struct sim *sim, struct sim_router *router, struct base_bytes requests)
+{
+    while (requests.size > 0) {
+        struct wire_request request;
+        if (wire_request_read(requests, &sim->map.limits, &request) != TORC_OK)
+            sim_fail(sim, "codec", "router %u kept what does not decode", router->index);
+        if (request_of(sim, router, request.number)->dones == 0)
+            return false;
+        requests = base_bytes_of(requests.data + request.encoded.size,
+                                 requests.size - request.encoded.size);
+    }
+    return true;
+}
+
 /* What a router's requests are known by. */
 static struct wire_client_id client_of(const struct sim_router *router)
 {

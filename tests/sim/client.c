@@ -47,7 +47,8 @@ void client_fini(struct sim *sim)
 
 static void again(struct sim *sim, struct sim_client *client)
 {
-    uint64_t most_us = 2 * sim->options.think_us_mean * (client->burst + 2) / 3;
+    bool rush = sim->now_us < sim->rush_until_us && client->burst > 0;
+    uint64_t most_us = rush ? 200 : 2 * sim->options.think_us_mean * (client->burst + 2) / 3;
     client->resting = true;
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 1, most_us),
                                      .type = SIM_CLIENT,
@@ -56,7 +57,8 @@ static void again(struct sim *sim, struct sim_client *client)
 
 void client_rest(struct sim *sim, struct sim_client *client)
 {
-    if (client->in_flight == 0 && !client->asking && !client->resting)
+    if (client->in_flight == 0 && client->stream->state < SIM_STREAM_LEAVING && !client->asking &&
+        !client->resting)
         again(sim, client);
 }
 
@@ -77,23 +79,24 @@ static void ask(struct sim *sim, struct sim_client *client, struct sim_task *tas
         sim_router_add(sim, router, task);
 }
 
-/* Many at once on one register are more than a judge of its history can tell apart. */
-static bool is_asked(const struct sim *sim, const struct sim_client *client,
-                     const struct sim_task *task)
+/* Many writes of registers at once are more than a judge of their histories can tell apart. */
+static bool is_too_much(const struct sim *sim, const struct sim_client *client,
+                        const struct sim_task *task)
 {
     if (sim->keys[task->key].kind != SIM_KEY_REGISTER)
         return false;
     for (uint32_t i = 0; i < task->index; i++) {
-        if (client->tasks[i].busy && client->tasks[i].key == task->key)
+        if (client->tasks[i].busy && sim->keys[client->tasks[i].key].kind == SIM_KEY_REGISTER)
             return true;
     }
-    return false;
+    return sim->now_us < sim->rush_until_us;
 }
 
 /* Some things at once; commands of a connection on one key take effect in this order. */
 static void ask_burst(struct sim *sim, struct sim_client *client)
 {
-    uint64_t left = sim_chance(sim, 600) ? 1 : sim_draw(sim, 1, CLIENT_BURST_MAX);
+    bool rush = sim->now_us < sim->rush_until_us;
+    uint64_t left = !rush && sim_chance(sim, 600) ? 1 : sim_draw(sim, 1, CLIENT_BURST_MAX);
     uint64_t most = sim->options.operations_max;
     for (uint32_t i = 0; left > 0 && i < SIM_TASKS_MAX; i++, left--) {
         if (most != 0 && sim->operations_asked == most)
@@ -101,7 +104,7 @@ static void ask_burst(struct sim *sim, struct sim_client *client)
         sim->operations_asked++;
         do
             workload_choose(sim, &client->tasks[i]);
-        while (is_asked(sim, client, &client->tasks[i]));
+        while (is_too_much(sim, client, &client->tasks[i]));
         ask(sim, client, &client->tasks[i]);
     }
 }
@@ -152,7 +155,7 @@ static bool connect(struct sim *sim, struct sim_client *client)
 void client_act(struct sim *sim, struct sim_client *client)
 {
     client->resting = false;
-    if (client->in_flight > 0 || client->stream->state == SIM_STREAM_LEAVING)
+    if (client->in_flight > 0 || client->stream->state >= SIM_STREAM_LEAVING)
         return;
     client->burst = 0;
     if (!connect(sim, client)) {

@@ -20,7 +20,10 @@
 #include "tests/sim/resp.h"
 #include "tests/sim/sim.h"
 
-enum { CLIENT_BURST_MAX = SIM_TASKS_MAX }; /* Commands on their way at once. */
+enum {
+    CLIENT_BURST_MAX = SIM_TASKS_MAX,        /* Commands on their way at once. */
+    CLIENT_ASKED_MAX = 2 * CLIENT_BURST_MAX, /* With garbage between them. */
+};
 
 /* ---- Streams. */
 
@@ -48,7 +51,13 @@ struct sim_pipe { /* One way: what was sent and is not read. */
 enum sim_stream_state { /* As its client sees it. */
                         SIM_STREAM_CLOSED,
                         SIM_STREAM_OPEN,
-                        SIM_STREAM_LEAVING, /* It said END or RESET. */
+                        SIM_STREAM_LEAVING, /* It said END, or what ends it. */
+                        SIM_STREAM_QUIT,    /* It said RESET, and hears nothing more. */
+};
+
+struct sim_asked {
+    struct sim_task *task; /* NULL: garbage. */
+    const char *error;     /* How its refusal begins. */
 };
 
 struct sim_stream {
@@ -65,8 +74,9 @@ struct sim_stream {
     struct base_bytes writing; /* What the socket has not taken. */
     /* At the client. */
     struct resp_out unsent;
-    struct sim_task *tasks[CLIENT_BURST_MAX]; /* Sent and not answered, a ring. */
-    size_t task_first, task_count;
+    struct sim_asked asked[CLIENT_ASKED_MAX]; /* Sent and not answered, a ring. */
+    size_t asked_first, asked_count;
+    uint64_t deaf_until_us;
     uint8_t *heard; /* Of a reply that is not whole yet. */
     size_t heard_size, heard_capacity;
 };
@@ -83,6 +93,8 @@ void stream_send(struct sim *sim, struct sim_stream *stream, struct sim_pipe *pi
 /* The first piece that has arrived; its bytes are the pipe's, until more is sent into it. */
 bool stream_take(struct sim_pipe *pipe, enum sim_piece_type *ret_type,
                  struct base_bytes *ret_bytes);
+/* Whether the newest piece that has arrived says so. */
+bool stream_is_reset(const struct sim_pipe *pipe);
 size_t stream_size(const struct sim_pipe *pipe);
 
 /* door.c: what router/driver/door.c does. */
@@ -94,6 +106,8 @@ void door_router_died(struct sim *sim, struct sim_router *router);
 
 /* router.c: the first event of a turn sets the core's time for all of them. */
 void sim_router_on_event(struct sim *sim, struct sim_router *router);
+/* The message that it kept, to the same node; false: there is none whose answers are old. */
+bool sim_router_send_kept(struct sim *sim, struct sim_router *router);
 /* Hands a library's operation to a courier; client_done hears of it. */
 void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task *task);
 
@@ -101,6 +115,10 @@ void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task 
 
 /* resp_client.c */
 void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *task);
+/* Something that is refused with `error`. False: not now. */
+bool resp_client_misspeak(struct sim *sim, struct sim_stream *stream, const char *bytes,
+                          const char *error, bool ends);
+void resp_client_quit(struct sim *sim, struct sim_stream *stream);
 void resp_client_flush(struct sim *sim, struct sim_stream *stream);
 void resp_client_read(struct sim *sim, struct sim_client *client);
 

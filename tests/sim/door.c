@@ -59,7 +59,11 @@ static void read_piece(struct sim *sim, struct sim_stream *stream, enum sim_piec
 void door_read(struct sim *sim, struct sim_stream *stream)
 {
     enum sim_piece_type type;
-    struct base_bytes bytes;
+    struct base_bytes bytes = {0};
+    if (stream->paused && stream_is_reset(&stream->in)) {
+        read_piece(sim, stream, SIM_PIECE_RESET, bytes); /* What came before is lost with it. */
+        return;
+    }
     while (!stream->paused && stream_take(&stream->in, &type, &bytes))
         read_piece(sim, stream, type, bytes);
 }
@@ -114,6 +118,7 @@ bool door_act(struct sim *sim, struct sim_router *router, const struct router_ac
             break;
         case ROUTER_PAUSE:
             stream->paused = true;
+            sim->coverage->connections_paused++;
             break;
         case ROUTER_RESUME:
             stream->paused = false;

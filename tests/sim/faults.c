@@ -13,17 +13,19 @@ static const struct {
     {                                                                                              \
         SIM_FAULT_##name, fault_##name                                                             \
     }
-    FAULT_MOMENT(lossy_links), FAULT_MOMENT(slow_links), FAULT_MOMENT(partitions),
-    FAULT_MOMENT(shapes),      FAULT_MOMENT(singled),    FAULT_MOMENT(mending),
-    FAULT_MOMENT(flapping),    FAULT_MOMENT(crashes),    FAULT_MOMENT(power),
-    FAULT_MOMENT(traps),       FAULT_MOMENT(outages),    FAULT_MOMENT(ambush),
-    FAULT_MOMENT(rot),         FAULT_MOMENT(state_rot),  FAULT_MOMENT(misdirected),
-    FAULT_MOMENT(lost_writes), FAULT_MOMENT(lying),      FAULT_MOMENT(write_errors),
-    FAULT_MOMENT(sync_errors), FAULT_MOMENT(log_full),   FAULT_MOMENT(slow_disks),
-    FAULT_MOMENT(full),        FAULT_MOMENT(pauses),     FAULT_MOMENT(long_pauses),
-    FAULT_MOMENT(slow_nodes),  FAULT_MOMENT(memory),     FAULT_MOMENT(jumps),
-    FAULT_MOMENT(drift),       FAULT_MOMENT(wipes),      FAULT_MOMENT(old_copies),
-    FAULT_MOMENT(drains),      FAULT_MOMENT(routers),
+    FAULT_MOMENT(lossy_links),  FAULT_MOMENT(slow_links), FAULT_MOMENT(partitions),
+    FAULT_MOMENT(shapes),       FAULT_MOMENT(singled),    FAULT_MOMENT(mending),
+    FAULT_MOMENT(flapping),     FAULT_MOMENT(crashes),    FAULT_MOMENT(power),
+    FAULT_MOMENT(traps),        FAULT_MOMENT(outages),    FAULT_MOMENT(ambush),
+    FAULT_MOMENT(rot),          FAULT_MOMENT(state_rot),  FAULT_MOMENT(misdirected),
+    FAULT_MOMENT(lost_writes),  FAULT_MOMENT(lying),      FAULT_MOMENT(write_errors),
+    FAULT_MOMENT(sync_errors),  FAULT_MOMENT(log_full),   FAULT_MOMENT(slow_disks),
+    FAULT_MOMENT(full),         FAULT_MOMENT(pauses),     FAULT_MOMENT(long_pauses),
+    FAULT_MOMENT(slow_nodes),   FAULT_MOMENT(memory),     FAULT_MOMENT(jumps),
+    FAULT_MOMENT(drift),        FAULT_MOMENT(wipes),      FAULT_MOMENT(old_copies),
+    FAULT_MOMENT(drains),       FAULT_MOMENT(routers),    FAULT_MOMENT(quitters),
+    FAULT_MOMENT(slow_readers), FAULT_MOMENT(overload),   FAULT_MOMENT(garbage),
+    FAULT_MOMENT(late_copies),
 #undef FAULT_MOMENT
 };
 enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]), KINDS_MIN = 5 };

@@ -68,4 +68,11 @@ void fault_drains(struct sim *sim);
 void fault_drain(struct sim *sim, struct sim_host *host);
 void fault_routers(struct sim *sim);
 
+/* fault_clients.c */
+void fault_quitters(struct sim *sim);
+void fault_slow_readers(struct sim *sim);
+void fault_overload(struct sim *sim);
+void fault_garbage(struct sim *sim);
+void fault_late_copies(struct sim *sim);
+
 #endif /* TORC_TESTS_SIM_FAULTS_H */

@@ -66,13 +66,32 @@ void resp_client_flush(struct sim *sim, struct sim_stream *stream)
     stream->unsent.size = 0;
 }
 
+static void note_asked(struct sim_stream *stream, struct sim_asked asked)
+{
+    TORC_ASSERT(stream->asked_count < CLIENT_ASKED_MAX);
+    stream->asked[(stream->asked_first + stream->asked_count++) % CLIENT_ASKED_MAX] = asked;
+}
+
 void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *task)
 {
-    TORC_ASSERT(stream->state == SIM_STREAM_OPEN && stream->task_count < CLIENT_BURST_MAX);
-    stream->tasks[(stream->task_first + stream->task_count++) % CLIENT_BURST_MAX] = task;
+    TORC_ASSERT(stream->state == SIM_STREAM_OPEN);
+    note_asked(stream, (struct sim_asked){.task = task});
     write_command(&stream->unsent, &task->op);
     if (stream->unsent.size > RESP_UNSENT_MAX || sim_chance(sim, 300))
         resp_client_flush(sim, stream);
+}
+
+bool resp_client_misspeak(struct sim *sim, struct sim_stream *stream, const char *bytes,
+                          const char *error, bool ends)
+{
+    if (stream->asked_count >= CLIENT_BURST_MAX)
+        return false;
+    resp_client_flush(sim, stream);
+    note_asked(stream, (struct sim_asked){.error = error});
+    stream_send(sim, stream, &stream->in, SIM_PIECE_BYTES, base_bytes_text(bytes));
+    if (ends)
+        stream->state = SIM_STREAM_LEAVING;
+    return true;
 }
 
 /* ---- Hearing. */
@@ -137,13 +156,19 @@ static struct router_outcome outcome_of(struct sim *sim, const struct sim_stream
 
 static void hear_reply(struct sim *sim, struct sim_stream *stream, const struct resp_reply *reply)
 {
-    if (stream->task_count == 0)
+    if (stream->asked_count == 0)
         sim_fail(sim, "resp", "client %u gets a reply that it is not owed: '%c%.*s'",
                  stream->client, reply->type, (int)reply->bytes.size,
                  (const char *)reply->bytes.data);
-    struct sim_task *task = stream->tasks[stream->task_first];
-    stream->task_first = (stream->task_first + 1) % CLIENT_BURST_MAX;
-    stream->task_count--;
+    struct sim_asked asked = stream->asked[stream->asked_first];
+    struct sim_task *task = asked.task;
+    stream->asked_first = (stream->asked_first + 1) % CLIENT_ASKED_MAX;
+    stream->asked_count--;
+    if (task == NULL && (reply->type != '-' || !resp_begins(reply->bytes, asked.error)))
+        sim_fail(sim, "resp", "client %u gets '%c%.*s' for '%s'", stream->client, reply->type,
+                 (int)reply->bytes.size, (const char *)reply->bytes.data, asked.error);
+    if (task == NULL)
+        return;
     struct wire_result result;
     struct router_outcome outcome = outcome_of(sim, stream, task, reply, &result);
     client_done(sim, task, 0, &outcome);
@@ -171,13 +196,22 @@ static void hear_bytes(struct sim *sim, struct sim_stream *stream, struct base_b
     stream->heard_size -= at;
 }
 
-/* The router closed it, or died. */
-static void hear_end(struct sim *sim, struct sim_stream *stream)
+/* The router closed it, or died, or the client has had enough. */
+static void give_up(struct sim *sim, struct sim_stream *stream)
 {
-    for (size_t i = 0; i < stream->task_count; i++)
-        client_abandon(sim, stream->tasks[(stream->task_first + i) % CLIENT_BURST_MAX]);
-    stream_closed(sim, stream);
-    client_rest(sim, &sim->clients[stream->client]);
+    for (size_t i = 0; i < stream->asked_count; i++) {
+        struct sim_task *task = stream->asked[(stream->asked_first + i) % CLIENT_ASKED_MAX].task;
+        if (task != NULL)
+            client_abandon(sim, task);
+    }
+    stream->asked_count = 0;
+}
+
+void resp_client_quit(struct sim *sim, struct sim_stream *stream)
+{
+    stream->state = SIM_STREAM_QUIT;
+    give_up(sim, stream);
+    stream_send(sim, stream, &stream->in, SIM_PIECE_RESET, base_bytes_of(NULL, 0));
 }
 
 void resp_client_read(struct sim *sim, struct sim_client *client)
@@ -185,9 +219,12 @@ void resp_client_read(struct sim *sim, struct sim_client *client)
     struct sim_stream *stream = client->stream;
     enum sim_piece_type type;
     struct base_bytes bytes;
+    if (sim->now_us < stream->deaf_until_us || stream->state == SIM_STREAM_QUIT)
+        return;
     while (stream_take(&stream->out, &type, &bytes)) {
         if (type != SIM_PIECE_BYTES) {
-            hear_end(sim, stream);
+            give_up(sim, stream);
+            stream_closed(sim, stream);
             return;
         }
         hear_bytes(sim, stream, bytes);

@@ -95,6 +95,7 @@ static void end(struct sim *sim, struct sim_router *router)
 void sim_router_free(struct sim *sim, struct sim_router *router)
 {
     end(sim, router);
+    base_array_free(sim->allocator, router->kept, &router->kept_capacity, 1);
     base_array_free(sim->allocator, router->requests, &router->requests_capacity,
                     sizeof(*router->requests));
 }
@@ -138,6 +139,42 @@ static uint32_t place_of(const struct sim *sim, const struct sim_router *router,
     sim_fail(sim, "setup", "a router knows the address %s", address);
 }
 
+/* Now and then, of what is sent. */
+static void keep(struct sim *sim, struct sim_router *router, uint32_t to, size_t size)
+{
+    if (!sim_has(sim, SIM_FAULT_late_copies) || !sim_chance(sim, 30))
+        return;
+    router->kept =
+        base_array_reserve(sim->allocator, router->kept, &router->kept_capacity, size, 1);
+    memcpy(router->kept, sim->message, size);
+    router->kept_size = size;
+    router->kept_to = to;
+    router->kept_life = router->life;
+    router->kept_us = sim->now_us;
+}
+
+bool sim_router_send_kept(struct sim *sim, struct sim_router *router)
+{
+    struct wire_envelope envelope;
+    struct base_bytes bytes = base_bytes_of(router->kept, router->kept_size);
+    if (bytes.size == 0 || router->kept_life != router->life ||
+        sim->now_us < router->kept_us + 1000ull * sim->options.request_timeout_ms + 100000 ||
+        wire_envelope_read(bytes, &envelope) != TORC_OK ||
+        !check_requests_answered(sim, router, envelope.payload))
+        return false;
+    envelope.number = ++router->number;
+    sim->message =
+        base_array_reserve(sim->allocator, sim->message, &sim->message_capacity, bytes.size, 1);
+    wire_envelope_write(&envelope, sim->message);
+    uint32_t place = SIM_NODES_MAX + router->index;
+    network_send(sim,
+                 (struct sim_head){
+                     .from = place, .to = router->kept_to, .route = sim_route(place, router->life)},
+                 base_bytes_of(sim->message, bytes.size));
+    router->kept_size = 0;
+    return true;
+}
+
 static void send_message(struct sim *sim, struct sim_router *router,
                          const struct router_message *message)
 {
@@ -158,6 +195,8 @@ static void send_message(struct sim *sim, struct sim_router *router,
         check_credit_used(sim, router, &envelope);
     }
     uint32_t place = SIM_NODES_MAX + router->index;
+    if (message->type == WIRE_TYPE_REQUEST && !router->is_whole)
+        keep(sim, router, place_of(sim, router, message->peer), size);
     network_send(sim,
                  (struct sim_head){.from = place,
                                    .to = place_of(sim, router, message->peer),

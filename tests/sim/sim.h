@@ -102,7 +102,12 @@ enum {
     X(wipes, true)        /* A node comes back empty. */                                           \
     X(old_copies, true)   /* ... from an old copy of its disk. */                                  \
     X(drains, true)       /* Leadership is handed over as before a planned stop. */                \
-    X(routers, true)      /* Routers die. */
+    X(routers, true)      /* Routers die. */                                                       \
+    X(quitters, true)     /* Clients close their connections in the middle. */                     \
+    X(slow_readers, true) /* ... read nothing for a while. */                                      \
+    X(overload, true)     /* ... all ask without a pause, for a moment. */                         \
+    X(garbage, true)      /* ... send what is no command. */                                       \
+    X(late_copies, true)  /* ... ask once more long after the answer. */
 
 enum sim_fault {
 #define SIM_FAULT_ENUM(name, essential) SIM_FAULT_##name,
@@ -228,6 +233,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(segments_recycled, true)                                                                     \
     X(copies_of_requests, true)                                                                    \
     X(answers_from_records, true)                                                                  \
+    X(connections_paused, true)                                                                    \
     X(answered, true)                                                                              \
     X(nothing_done, true)                                                                          \
     X(unknown, true)                                                                               \
@@ -257,12 +263,13 @@ enum sim_event_type {
     SIM_FACTS,   /* It asks for the facts of its log. */
     SIM_RESTART, /* It starts, from what the crash left. */
     SIM_RESUME,
-    SIM_RESTORE,   /* A node that was wiped gets its own disk back. */
-    SIM_ROUTER,    /* A router's timer. */
-    SIM_CLIENT,    /* A client wants something. */
-    SIM_TO_DOOR,   /* A piece of a client's stream arrives at its router. */
-    SIM_TO_CLIENT, /* ... the other way. */
-    SIM_DOOR_GOES, /* A router's socket takes and gives again. */
+    SIM_RESTORE,      /* A node that was wiped gets its own disk back. */
+    SIM_ROUTER,       /* A router's timer. */
+    SIM_CLIENT,       /* A client wants something. */
+    SIM_TO_DOOR,      /* A piece of a client's stream arrives at its router. */
+    SIM_TO_CLIENT,    /* ... the other way. */
+    SIM_CLIENT_READS, /* It reads again. */
+    SIM_DOOR_GOES,    /* A router's socket takes and gives again. */
     SIM_FAULT,
     SIM_FLAP,   /* A link comes or goes. */
     SIM_MEND,   /* One cut link comes back. */
@@ -430,6 +437,10 @@ struct sim_router {
     struct router_courier *bare; /* NULL: it is. */
     uint32_t commands_max;       /* ... in flight of each of its connections. */
     bool turn_wanted;            /* Something came since its last turn. */
+    uint8_t *kept;               /* A REQUEST that was sent once. */
+    size_t kept_size, kept_capacity;
+    uint32_t kept_life, kept_to;
+    uint64_t kept_us;
     struct sim_stream *streams[SIM_CLIENTS_MAX]; /* By the router's number of a connection. */
     uint64_t number;                             /* Of the last message. */
     struct wire_window windows[SIM_NODES_MAX];
@@ -532,6 +543,7 @@ struct sim {
     bool cut[SIM_PLACES_MAX][SIM_PLACES_MAX];
     struct sim_link links[SIM_PLACES_MAX][SIM_PLACES_MAX];
     uint64_t happened;       /* Bits of enum sim_fault, in this run. */
+    uint64_t rush_until_us;  /* Clients ask without a pause. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
     uint64_t chaos_until_us;
     bool born, healed, reading, leader_changed;
@@ -688,6 +700,9 @@ void counters_router(struct sim *sim, const struct sim_router *router);
 void check_state(struct sim *sim, struct sim_host *host);
 void check_request_sent(struct sim *sim, struct sim_router *router,
                         const struct router_message *message);
+/* Whether all were executed and said to be: writes, that is. */
+bool check_requests_answered(struct sim *sim, struct sim_router *router,
+                             struct base_bytes requests);
 void check_reply_sent(struct sim *sim, const struct sim_host *host, const struct sim_head *head,
                       const struct wire_envelope *envelope);
 /* check_reads.c: the group of a request; a write was answered that was executed in a slot; a read

@@ -57,8 +57,10 @@ void stream_closed(struct sim *sim, struct sim_stream *stream)
     pipe_clear(&stream->out);
     stream->life++;
     stream->state = SIM_STREAM_CLOSED;
-    stream->task_first = stream->task_count = 0;
+    stream->deaf_until_us = 0;
+    stream->asked_first = stream->asked_count = 0;
     stream->unsent.size = stream->heard_size = 0;
+    client_rest(sim, &sim->clients[stream->client]);
 }
 
 static void piece_send(struct sim *sim, struct sim_stream *stream, struct sim_pipe *pipe,
@@ -115,14 +117,20 @@ bool stream_take(struct sim_pipe *pipe, enum sim_piece_type *ret_type, struct ba
     return true;
 }
 
+bool stream_is_reset(const struct sim_pipe *pipe)
+{
+    return pipe->arrived > 0 &&
+           pipe->pieces[pipe->first + pipe->arrived - 1].type == SIM_PIECE_RESET;
+}
+
 void stream_event(struct sim *sim, const struct sim_event *event)
 {
     struct sim_client *client = &sim->clients[event->place];
     struct sim_stream *stream = client->stream;
     if (event->life != stream->life)
         return;
-    if (event->type == SIM_TO_CLIENT) {
-        stream->out.arrived++;
+    if (event->type == SIM_TO_CLIENT || event->type == SIM_CLIENT_READS) {
+        stream->out.arrived += event->type == SIM_TO_CLIENT;
         resp_client_read(sim, client);
         return;
     }

@@ -172,6 +172,7 @@ static void handle(struct sim *sim, const struct sim_event *event)
         return;
     case SIM_TO_DOOR:
     case SIM_TO_CLIENT:
+    case SIM_CLIENT_READS:
     case SIM_DOOR_GOES:
         stream_event(sim, event);
         return;

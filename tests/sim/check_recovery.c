@@ -128,9 +128,10 @@ void check_recovered(struct sim *sim, const struct sim_host *host)
         if (recovered->group >= SIM_GROUPS_MAX)
             sim_fail(sim, "recovery", "node %u finds group %u", host->id, recovered->group);
         found[recovered->group] = true;
-        if (recovered->damaged)
-            ledger_replica(sim->ledger, recovered->group, host->index)->lost = true;
-        else
+        /* A damage may be made good; that it was, and is not forgotten: disk_recovery.c. */
+        if (recovered->damaged || host->identity == SIM_GENUINE)
+            ledger_replica(sim->ledger, recovered->group, host->index)->lost = recovered->damaged;
+        if (!recovered->damaged)
             check_replica(sim, host, recovered);
     }
     for (uint32_t g = 0; g <= sim->options.groups; g++) {

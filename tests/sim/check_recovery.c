@@ -76,14 +76,12 @@ static void check_entries(struct sim *sim, const struct sim_host *host,
     }
 }
 
-static void check_replica(struct sim *sim, const struct sim_host *host,
-                          const struct shard_recovered *recovered)
+/* All that was synced is there, and no more than was given. */
+static void check_whole(struct sim *sim, const struct sim_host *host,
+                        const struct shard_recovered *recovered)
 {
     uint32_t group = recovered->group;
-    struct ledger_replica *replica = ledger_replica(sim->ledger, group, host->index);
-    if (replica->id != recovered->replica || !replica->born_given)
-        sim_fail(sim, "recovery", "group %u: node %u finds replica %llu", group, host->id,
-                 (unsigned long long)recovered->replica);
+    const struct ledger_replica *replica = ledger_replica(sim->ledger, group, host->index);
     if (base_ballot_compare(recovered->promised, replica->promised) < 0 ||
         base_ballot_compare(recovered->promised, replica->promised_given) > 0)
         sim_fail(sim, "recovery", "S5: group %u: node %u finds another promise than it gave", group,
@@ -92,12 +90,28 @@ static void check_replica(struct sim *sim, const struct sim_host *host,
         sim_fail(sim, "recovery", "group %u: node %u finds mark %llu, and %llu was synced", group,
                  host->id, (unsigned long long)recovered->chosen,
                  (unsigned long long)replica->marked);
+}
+
+/* Of one that is damaged all may be missing, but it knows (S10). It may have got over it, when what
+ * was damaged is in its flushed state. */
+static void check_replica(struct sim *sim, const struct sim_host *host,
+                          const struct shard_recovered *recovered)
+{
+    uint32_t group = recovered->group;
+    struct ledger_replica *replica = ledger_replica(sim->ledger, group, host->index);
+    if (replica->id != recovered->replica || !replica->born_given)
+        sim_fail(sim, "recovery", "group %u: node %u finds replica %llu", group, host->id,
+                 (unsigned long long)recovered->replica);
+    if (!recovered->damaged)
+        check_whole(sim, host, recovered);
+    replica->lost = recovered->damaged;
     replica->born = replica->born_given = true;
     replica->promised = replica->promised_given = recovered->promised;
     replica->marked = replica->marked_given = recovered->chosen;
     replica->applied = recovered->flushed;
-    uint64_t settled =
-        replica->trimmed > recovered->flushed ? replica->trimmed : recovered->flushed;
+    uint64_t settled = recovered->damaged                      ? UINT64_MAX
+                       : replica->trimmed > recovered->flushed ? replica->trimmed
+                                                               : recovered->flushed;
     for (uint64_t s = replica->trimmed + 1; s <= replica->last; s++)
         check_slot(sim, host, group, s, s > settled);
     check_entries(sim, host, recovered);
@@ -128,11 +142,7 @@ void check_recovered(struct sim *sim, const struct sim_host *host)
         if (recovered->group >= SIM_GROUPS_MAX)
             sim_fail(sim, "recovery", "node %u finds group %u", host->id, recovered->group);
         found[recovered->group] = true;
-        /* A damage may be made good; that it was, and is not forgotten: disk_recovery.c. */
-        if (recovered->damaged || host->identity == SIM_GENUINE)
-            ledger_replica(sim->ledger, recovered->group, host->index)->lost = recovered->damaged;
-        if (!recovered->damaged)
-            check_replica(sim, host, recovered);
+        check_replica(sim, host, recovered);
     }
     for (uint32_t g = 0; g <= sim->options.groups; g++) {
         if (!found[g])

@@ -74,6 +74,11 @@ static void one_fault(struct sim *sim)
     moments[at].happen(sim);
 }
 
+uint32_t sim_kinds(const struct sim *sim)
+{
+    return (uint32_t)__builtin_popcountll(sim->happened);
+}
+
 void sim_happened(struct sim *sim, enum sim_fault fault)
 {
     static const size_t counters[] = {

@@ -115,6 +115,7 @@ enum sim_fault {
 #undef SIM_FAULT_ENUM
         SIM_FAULT_COUNT,
 };
+enum { SIM_KINDS_MIN = 5 }; /* That happen in a run which is not narrowed. */
 #define SIM_FAULTS_ALL ((UINT64_C(1) << SIM_FAULT_COUNT) - 1)
 
 struct sim_options {
@@ -545,7 +546,6 @@ struct sim {
     uint64_t happened;       /* Bits of enum sim_fault, in this run. */
     uint64_t rush_until_us;  /* Clients ask without a pause. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
-    uint64_t chaos_until_us;
     bool born, healed, reading, leader_changed;
     uint64_t tool_number, word_number, value_number, tick;
     struct sim_key *keys;
@@ -585,6 +585,8 @@ bool sim_has(const struct sim *sim, enum sim_fault fault);
 void sim_note(struct sim *sim, uint64_t number);
 /* A fault happened. */
 void sim_happened(struct sim *sim, enum sim_fault fault);
+/* How many kinds of it have happened in this run. */
+uint32_t sim_kinds(const struct sim *sim);
 
 /* trace.c */
 void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,

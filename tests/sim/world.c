@@ -12,6 +12,7 @@ enum {
     WORLD_ARENA_SIZE = 1 << 22,
     WORLD_SENTENCE_SIZE = 1 << 16,
     WORLD_HAND_OVERS_MAX = 40,
+    WORLD_LONGER_MAX = 40,
 };
 
 _Noreturn void sim_fail(const struct sim *sim, const char *checker, const char *format, ...)
@@ -304,6 +305,15 @@ static uint64_t bound_us(const struct sim *sim)
            (uint64_t)options->keys * SIM_KEY_KINDS * 1000000;
 }
 
+/* Faults under load; they go on until enough kinds have happened. */
+static void suffer(struct sim *sim)
+{
+    bool narrowed = sim_narrowing_any(&sim->options.narrowing);
+    run_until(sim, sim->now_us + sim->options.chaos_us);
+    for (int i = 0; i < WORLD_LONGER_MAX && !narrowed && sim_kinds(sim) < SIM_KINDS_MIN; i++)
+        run_until(sim, sim->now_us + sim->options.chaos_us / 4);
+}
+
 static void come_to_rest(struct sim *sim)
 {
     uint64_t most_us = bound_us(sim), deadline_us = sim->now_us + most_us;
@@ -330,8 +340,7 @@ static void hand_over(struct sim *sim)
 uint64_t sim_run(struct sim *sim)
 {
     be_born(sim);
-    sim->chaos_until_us = sim->now_us + sim->options.chaos_us;
-    run_until(sim, sim->chaos_until_us);
+    suffer(sim);
     faults_heal(sim);
     come_to_rest(sim);
     if (!sim->leader_changed && !sim_narrowing_any(&sim->options.narrowing))

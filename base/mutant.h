@@ -49,7 +49,7 @@
     X(LEASE_NOT_ASKED, "a lease that ran out between a read's coming and its answer counts")       \
     X(OUTCOME_TO_WRONG_ROUTE, "an answer goes to another router")                                  \
     X(NOTHING_DONE_EARLY, "a router says that nothing was done although a copy may run")           \
-    X(RETRY_WITH_NEW_ID, "a router sends a request again under another number")                    \
+    X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \
     X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")
 
 enum torc_mutant {

@@ -411,8 +411,8 @@ static void request_send(struct router_courier *courier, struct router_group *gr
         base_put_le64(request->bytes.data + LAST_TIME_AT, last_time(courier, group, request));
         request->stamped = true;
     } else if (TORC_MUTANT(RETRY_WITH_NEW_ID)) {
-        enum { NUMBER_AT = 24 };
-        base_put_le64(request->bytes.data + NUMBER_AT, request->number | UINT64_C(1) << 40);
+        enum { CLIENT_LOW_AT = 16 };
+        request->bytes.data[CLIENT_LOW_AT]++;
     }
     router_request_list_remove(&group->waiting, request);
     request->state = ROUTER_REQUEST_SENT;

@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 struct sim_mutants {
-    const char *const *names; /* Only these; none: all. */
+    const char *const *names; /* Only these; none: all. NAME=CHECKERS: only they count. */
     uint32_t name_count;
     uint32_t jobs;
     uint64_t seeds; /* 1 to this. */
-    /* Only the seed where it is known to be noticed, then those after it: for a quick test. */
+    /* Only those of which it is known at which seed they are noticed, from that seed on. */
     bool quick;
 };
 

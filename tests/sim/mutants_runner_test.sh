@@ -1,0 +1,29 @@
+#!/bin/bash
+# mutants_runner_test.sh MUTANTS -- what --mutants says of bugs that are caught, that equal the
+# original, and that only checkers with another subject notice; and that its status says so too.
+set -uo pipefail
+
+mutants=$1
+failed=0
+
+# expect STATUS PATTERN WORD...: --mutants with the words, over few seeds.
+expect() {
+    local status=$1 pattern=$2 said
+    shift 2
+    said=$("$mutants" --seeds 3 "$@" 2>&1)
+    local got=$?
+    if ((got != status)) || ! grep -q "$pattern" <<<"$said"; then
+        printf 'FAILED: --mutants %s: status %d, wanted %d and "%s":\n%s\n' "$*" "$got" "$status" \
+            "$pattern" "$said"
+        failed=1
+    fi
+}
+
+expect 0 '^SYNC_SKIPPED  *caught  *by recovery ' SYNC_SKIPPED
+# Nobody asks for the stale reads that it breaks.
+expect 1 '^FRESH_WITHOUT_ROUND  *EQUAL ' FRESH_WITHOUT_ROUND
+# Runs fail, and not by the one checker that would count.
+expect 1 '^SYNC_SKIPPED  *SURVIVES .* by others)' SYNC_SKIPPED=lease
+expect 1 '^1 of 2 caught' SYNC_SKIPPED FRESH_WITHOUT_ROUND
+expect 2 "no mutant 'NO_SUCH_BUG'" NO_SUCH_BUG
+exit "$failed"

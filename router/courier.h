@@ -111,6 +111,9 @@ void router_courier_add(struct router_courier *courier, uint64_t owner, const st
 /* The same for an operation without a key, for a group of the map. Not ordered with any other. */
 void router_courier_add_group(struct router_courier *courier, uint32_t group,
                               const struct wire_op *op, void *call, uint32_t part);
+/* While there is no map: tells `call`, with part 0 and a result without content, when one has come,
+ * or that none came within the time of a request. */
+void router_courier_await_map(struct router_courier *courier, void *call);
 
 /* ---- The cluster
  * ---------------------------------------------------------------------------------*/

@@ -252,6 +252,15 @@ void router_courier_add_group(struct router_courier *courier, uint32_t group,
     router_request_route(courier, request);
 }
 
+void router_courier_await_map(struct router_courier *courier, void *call)
+{
+    TORC_ASSERT(courier->map == NULL);
+    struct router_request *request = request_new(courier);
+    struct wire_op nothing = {.type = WIRE_OP_COUNT}; /* Never sent. */
+    add_parcel(courier, request, &nothing, (struct router_parcel){call, 0, false});
+    router_request_route(courier, request);
+}
+
 /* ---- Routing
  * ------------------------------------------------------------------------------------- */
 
@@ -262,12 +271,26 @@ static struct base_bytes request_key(const struct router_request *request)
     return base_bytes_of(op + WIRE_OP_HEADER_SIZE, base_get_le16(op + 4));
 }
 
+/* The answer of what has waited for nothing but the map. */
+static void tell_of_map(struct router_courier *courier, struct router_request *request)
+{
+    struct wire_result result = {.kind = WIRE_RESULT_OK};
+    struct router_outcome outcome = {.type = ROUTER_ANSWERED, .result = &result};
+    request->state = ROUTER_REQUEST_HELD; /* In no list. */
+    router_request_finish(courier, request, &outcome, NULL);
+}
+
 void router_request_route(struct router_courier *courier, struct router_request *request)
 {
-    if (request->keyed && courier->map == NULL) {
+    if (courier->map == NULL) {
+        TORC_ASSERT(request->group == NULL);
         request->reason = "no node has given the cluster's map";
         request->state = ROUTER_REQUEST_UNROUTED;
         router_request_list_append(&courier->unrouted, request);
+        return;
+    }
+    if (!request->keyed && request->group == NULL) {
+        tell_of_map(courier, request);
         return;
     }
     if (request->keyed) {

@@ -23,6 +23,7 @@ struct router_walk {
     enum wire_op_type type;
     uint64_t first;         /* SCAN: the token at which this step begins. */
     uint64_t count;         /* Keys asked of each group. */
+    bool begun;             /* The groups were asked: there is a map. */
     bool bounded;           /* SCAN: some group has not come to the end: */
     uint64_t bound;         /* all are complete below this token. */
     bool matching, nothing; /* A pattern is given; a type that no key has. */
@@ -52,6 +53,20 @@ static void ask_all(struct router *router, struct router_call *call, uint64_t fi
     const struct router_map *map = router_courier_map(router->courier);
     for (size_t i = 0; i < map->group_count; i++)
         ask(router, call, map->groups[i].id, first);
+    TORC_ASSERT(call->pending > 0); /* A map has groups: its vnodes have owners. */
+}
+
+/* There is a map now. What SCAN was asked for is shared out among the groups. */
+static void begin(struct router *router, struct router_call *call)
+{
+    struct router_walk *walk = call->walk;
+    walk->begun = true;
+    if (walk->type == WIRE_OP_SCAN) {
+        walk->count = walk->count / router_courier_map(router->courier)->group_count + 1;
+        if (walk->count > SCAN_COUNT_MAX)
+            walk->count = SCAN_COUNT_MAX;
+    }
+    ask_all(router, call, walk->first);
 }
 
 /* ---- SCAN
@@ -94,11 +109,8 @@ static bool scan_options(struct router *router, const struct base_bytes *args, s
             return false;
         }
     }
-    size_t groups = router_courier_map(router->courier)->group_count;
     walk->first = cursor == 0 ? 0 : (cursor - 1) << 1;
-    walk->count = (uint64_t)count / (groups > 0 ? groups : 1) + 1;
-    if (walk->count > SCAN_COUNT_MAX)
-        walk->count = SCAN_COUNT_MAX;
+    walk->count = (uint64_t)count;
     return true;
 }
 
@@ -189,6 +201,12 @@ void router_walk_done(struct router *router, struct router_call *call, uint32_t 
                       const struct router_outcome *outcome)
 {
     struct router_walk *walk = call->walk;
+    if (!walk->begun && outcome->type == ROUTER_ANSWERED) {
+        call->part_count = 0;
+        call->tally.answered = 0;
+        begin(router, call);
+        return;
+    }
     if (outcome->type == ROUTER_ANSWERED && outcome->result->kind == WIRE_RESULT_KEYS)
         step_take(router, call, group, outcome->result);
     if (call->pending > 0)
@@ -234,11 +252,6 @@ void router_walk_begin(struct router *router, struct router_connection *connecti
                        const struct router_command *command)
 {
     TORC_ASSERT(connection->first == NULL);
-    if (router_courier_map(router->courier) == NULL) {
-        router_reply_error(router_reply_at_once(router, connection),
-                           "TIMEOUT nothing was done: no node has given the cluster's map");
-        return;
-    }
     struct router_walk *walk = base_alloc_zero(router->allocator, sizeof(*walk));
     walk->pattern = router_buffer_empty(router->allocator);
     walk->rows = router_buffer_empty(router->allocator);
@@ -253,6 +266,11 @@ void router_walk_begin(struct router *router, struct router_connection *connecti
     struct router_call *call = router_call_new(router, connection, command, ROUTER_PLAN_WALK);
     call->walk = walk;
     connection->walking = true;
-    ask_all(router, call, walk->first);
-    TORC_ASSERT(call->pending > 0); /* A map has groups: its vnodes have owners. */
+    if (router_courier_map(router->courier) != NULL) {
+        begin(router, call);
+        return;
+    }
+    call->pending = 1;
+    call->part_count = 1;
+    router_courier_await_map(router->courier, call);
 }

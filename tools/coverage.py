@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""coverage.py --root DIR --unit DIR --sim DIR [--json] [--missing] [MODULE...]
+"""coverage.py --root DIR --unit DIR --sim DIR [--json] [--document] [--missing] [MODULE...]
 
 Reads what gcov counted (tools/coverage.sh) and tells, by module and file, the share of lines and
 branches that the simulator, the unit tests, and both together reached. Not counted are lines with
@@ -8,6 +8,7 @@ branch is not in the product."""
 import argparse
 import collections
 import gzip
+import itertools
 import json
 import os
 import subprocess
@@ -17,6 +18,11 @@ import tempfile
 MODULES = ["base", "ring", "paxos", "store", "shard", "router", "wire"]
 LEFT_OUT = ("TORC_ASSERT", "TORC_MUTANT", "PAXOS_MUTANT")
 PARTS = ("sim", "unit", "both")
+
+
+def added(first, second):
+    """Counts of branches of one line; two copies of it may not have as many."""
+    return [a + b for a, b in itertools.zip_longest(first, second, fillvalue=0)]
 
 
 class File:
@@ -34,12 +40,7 @@ class File:
             number = line["line_number"]
             self.lines[number] += line["count"]
             counts = [branch["count"] for branch in line.get("branches", [])]
-            known = self.branches.get(number)
-            if known is None or len(known) < len(counts):
-                self.branches[number] = counts if known is None else [
-                    a + b for a, b in zip(counts, known + [0] * len(counts))]
-            else:
-                self.branches[number] = [a + b for a, b in zip(known, counts + [0] * len(known))]
+            self.branches[number] = added(self.branches.get(number, []), counts)
 
 
 def gcda_files(tree):
@@ -77,15 +78,14 @@ def is_core(path):
 
 
 def left_out(path):
-    """Lines that are not counted: of statements with one of the words, to their end."""
-    numbers, open_statement = set(), False
+    """Lines that are not counted: from one of the words on, until its parentheses are closed. What an
+    `if` with it decides about is counted: the compiler drops it where it is not in the product."""
+    numbers, still_open = set(), 0
     with open(path, encoding="utf-8") as source:
         for number, line in enumerate(source, 1):
-            open_statement = open_statement or any(word in line for word in LEFT_OUT)
-            if open_statement:
+            if still_open > 0 or any(word in line for word in LEFT_OUT):
                 numbers.add(number)
-            if open_statement and (";" in line or "{" in line):
-                open_statement = False
+                still_open = max(0, still_open + line.count("(") - line.count(")"))
     return numbers
 
 
@@ -109,8 +109,7 @@ def merged(first, second):
             for number, count in file.lines.items():
                 into.lines[number] += count
             for number, counts in file.branches.items():
-                known = into.branches.get(number, [0] * len(counts))
-                into.branches[number] = [a + b for a, b in zip(known, counts)]
+                into.branches[number] = added(into.branches.get(number, []), counts)
     return files
 
 
@@ -145,6 +144,18 @@ def print_table(rows):
         print("%-26s %8d %17s %17s %17s" % (name, row["both"][1], *cells))
 
 
+def print_document(rows):
+    """The modules' sums, as docs/simulator.md has them."""
+    print("| module | lines | simulation | unit tests | both | branches, both |")
+    print("|---|---|---|---|---|---|")
+    sums = [(name, row) for name, row in rows if "/" not in name]
+    whole = {part: [sum(row[part][i] for _, row in sums) for i in range(4)] for part in PARTS}
+    for name, row in [*(("`%s/`" % name, row) for name, row in sums), ("all", whole)]:
+        cells = ["%d, %.1f %%" % (row[part][0], share(*row[part][:2])) for part in PARTS]
+        print("| %s | %d | %s | %.1f %% |" % (
+            name, row["both"][1], " | ".join(cells), share(*row["both"][2:])))
+
+
 def function_of(file, number):
     starts = [start for start in file.functions if start <= number]
     return file.functions[max(starts)] if starts else "?"
@@ -172,6 +183,7 @@ def main():
     parser.add_argument("--unit", required=True)
     parser.add_argument("--sim", required=True)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--document", action="store_true")
     parser.add_argument("--missing", action="store_true")
     parser.add_argument("modules", nargs="*")
     arguments = parser.parse_args()
@@ -188,6 +200,8 @@ def main():
     rows = table(parts, modules)
     if arguments.json:
         print(json.dumps({name: row for name, row in rows}, indent=1))
+    elif arguments.document:
+        print_document(rows)
     else:
         print_table(rows)
     return 0

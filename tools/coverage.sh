@@ -1,13 +1,13 @@
 #!/bin/bash
-# coverage.sh [--sim-seeds N] [--json] [--missing [FILE]] [MODULE...] -- which lines and branches of
-# the cores the unit tests and the simulator reach; called by ./dev coverage. docs/simulator.md has
-# the figures.
+# coverage.sh [--sim-seeds N] [--json] [--document] [--missing] [MODULE...] -- which lines and branches
+# of the cores the unit tests and the simulator reach; called by ./dev coverage. docs/simulator.md has
+# the figures, in the form of --document.
 set -euo pipefail
 
 # shellcheck source=tools/lib.sh
 source tools/lib.sh
 
-seeds=300
+seeds=100
 report=()
 while (($# > 0)); do
     case $1 in
@@ -16,8 +16,9 @@ while (($# > 0)); do
         shift
         ;;
     --json) report+=(--json) ;;
+    --document) report+=(--document) ;;
     --missing) report+=(--missing) ;;
-    -*) fail "coverage: there is no option $1; --sim-seeds N, --json, --missing, then modules" ;;
+    -*) fail "coverage: there is no option $1; --sim-seeds N, --json, --document, --missing, then modules" ;;
     *) report+=("$1") ;;
     esac
     shift
@@ -37,7 +38,7 @@ modules=(base ring paxos store shard router wire)
 bazel query --noshow_progress "kind('cc_test', tests(//tests/golden/... + $(
     printf '//tests/unit/%s/... + ' "${modules[@]}"
 )set()) except filter('/driver', tests(//tests/unit/...)))" >"$work/tests" 2>/dev/null
-say "building with counters"
+say "building with counters" >&2
 { cat "$work/tests" && echo //tests/sim; } >"$work/targets"
 covered build --jobs="$(nproc)" --target_pattern_file="$work/targets" >&2
 

@@ -36,8 +36,9 @@ for bug in BLIND NOSYNC REPLAY RECORDSONLY; do
     finds log.pml "-DNB=2 -DBUG_$bug"
 done
 finds log.pml "-DNB=3 -DBUG_NOBARRIER"
-holds lease.pml ""
-for bug in ANSWER FORGET BOOT KEEP; do
+holds lease.pml -DTHIRD=2
+holds lease.pml -DTHIRD=0
+for bug in ANSWER DRIFT ROUND FORGET BOOT KEEP ANYHAND; do
     finds lease.pml "-DBUG_$bug"
 done
 

@@ -59,7 +59,12 @@ TEST_BODY(consensus, config_check_looks_at_members, setup, teardown)
     rig.members[1].replica = 2;
     rig.members[1].node = 11;
     cr_assert_not(valid());
+    rig.members[1].node = 0;
+    cr_assert_not(valid());
     rig.members[1].node = 12;
+    rig.members[0].replica = rig.config.replica = 0;
+    cr_assert_not(valid());
+    rig.members[0].replica = rig.config.replica = 1;
     for (uint32_t i = 0; i < 3; i++)
         rig.members[i].voter = false;
     cr_assert_not(valid());
@@ -244,6 +249,33 @@ TEST_BODY(consensus, format_says_how_much_it_needs, setup, teardown)
     cr_assert_eq(consensus_format_ready(&paxos_type, &ready, part, sizeof(part)), needed);
     cr_assert_eq(strncmp(part, whole, sizeof(part) - 1), 0);
     cr_assert_eq(consensus_format_ready(&paxos_type, &ready, NULL, 0), needed);
+}
+
+/* Every kind of action has a line of its own; a value is shown by its first bytes. */
+TEST_BODY(consensus, format_shows_each_action, setup, teardown)
+{
+    struct consensus_apply applies[] = {
+        {.entry = rig_entry(&rig, 1, rig_ballot(1, 2), NULL)},
+        {.entry = rig_entry(&rig, 2, rig_ballot(1, 2), "a\n\x7f"), .effective = true},
+        {.entry = rig_entry(&rig, 3, rig_ballot(1, 2), "more than sixteen bytes")},
+    };
+    struct consensus_read reads[] = {{.id = 7, .status = TORC_OK, .by_lease = true},
+                                     {.id = 8, .status = TORC_NOT_LEADER}};
+    struct consensus_ready ready = {.apply = applies,
+                                    .apply_count = 3,
+                                    .reads = reads,
+                                    .read_count = 2,
+                                    .load_first = 4,
+                                    .load_last = 5};
+    char text[1024];
+    consensus_format_ready(&paxos_type, &ready, text, sizeof(text));
+    cr_assert_str_eq(text, "apply slot=1 ballot=1.12.1 noop\n"
+                           "apply slot=2 ballot=1.12.1 \"a\\x0a\\x7f\"\n"
+                           "apply slot=3 ballot=1.12.1 \"more than sixtee...\" void\n"
+                           "read id=7 TORC_OK lease\n"
+                           "read id=8 TORC_NOT_LEADER\n"
+                           "load first=4 last=5\n");
+    rig_start(&rig, NULL);
 }
 
 /* In a steady state a proposal allocates nothing but its own value. */

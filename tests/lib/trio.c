@@ -63,7 +63,9 @@ struct trio {
     Torc__Wire__StatusReply *status;
     Torc__Wire__Welcome *welcome;
     enum wire_type lost;
+    uint64_t sent[WIRE_TYPE_STATUS + 1], sent_to_a_life[WIRE_TYPE_STATUS + 1];
     uint64_t loads;
+    struct shard_node_config config;
     struct wire_arena *arena;
 };
 
@@ -160,6 +162,30 @@ void trio_disk_rot(struct trio *trio, uint32_t id, uint32_t group)
     }
 }
 
+void trio_disk_damage(struct trio *trio, uint32_t id, uint32_t group)
+{
+    struct trio_host *host = &trio->hosts[id - 1];
+    TORC_ASSERT(host->node == NULL);
+    for (size_t i = host->disk_count; i-- > 0;) {
+        struct store_record *record = &host->disk[i].record;
+        if (record->kind != STORE_RECORD_ENTRY || record->group != group)
+            continue;
+        record->kind = STORE_RECORD_DAMAGE;
+        return;
+    }
+}
+
+struct base_bytes trio_disk_birth(struct trio *trio, uint32_t id, uint32_t group)
+{
+    const struct trio_host *host = &trio->hosts[id - 1];
+    for (size_t i = 0; i < host->disk_count; i++) {
+        const struct store_record *record = &host->disk[i].record;
+        if (record->kind == STORE_RECORD_REPLICA && record->group == group)
+            return record->payload;
+    }
+    return base_bytes_of(NULL, 0);
+}
+
 void trio_storage_change(struct trio *trio, uint32_t id)
 {
     TORC_ASSERT(trio->hosts[id - 1].node == NULL);
@@ -196,7 +222,27 @@ static void disk_load(struct trio *trio, struct trio_host *host, const struct sh
         base_buffer_unref(entries[i].value);
 }
 
-void trio_start(struct trio *trio, uint32_t id)
+static struct shard_node_config config_usual(void)
+{
+    return (struct shard_node_config){.timing = timing(),
+                                      .apply_bytes_max = 1 << 16,
+                                      .request_time_max_ms = 60000,
+                                      .records_bytes_max = 1 << 20,
+                                      .credit = 128,
+                                      .pending_max = 256,
+                                      .read_batches_max = 64,
+                                      .entry_bytes_max = 1 << 20,
+                                      .log_size_max = 1 << 30,
+                                      .flush_bytes = 1 << 20,
+                                      .greeting_timeout_ms = 500};
+}
+
+struct shard_node_config *trio_config(struct trio *trio)
+{
+    return &trio->config;
+}
+
+const char *trio_start_fails(struct trio *trio, uint32_t id)
 {
     struct trio_host *host = &trio->hosts[id - 1];
     TORC_ASSERT(host->node == NULL);
@@ -206,30 +252,26 @@ void trio_start(struct trio *trio, uint32_t id)
         if (disk_keeps(host, &host->disk[i].record))
             shard_recovery_record(recovery, &host->disk[i].record);
     TORC_ASSERT(shard_recovery_status(recovery) == TORC_OK);
-    struct shard_node_config config = {.cluster = trio->cluster,
-                                       .storage = host->storage,
-                                       .id = id,
-                                       .incarnation = host->incarnation,
-                                       .recovered_batch = host->batch,
-                                       .timing = timing(),
-                                       .apply_bytes_max = 1 << 16,
-                                       .request_time_max_ms = 60000,
-                                       .records_bytes_max = 1 << 20,
-                                       .credit = 128,
-                                       .pending_max = 256,
-                                       .read_batches_max = 64,
-                                       .entry_bytes_max = 1 << 20,
-                                       .log_size_max = 1 << 30,
-                                       .flush_bytes = 1 << 20,
-                                       .greeting_timeout_ms = 500,
-                                       .seed = id * 7919 + host->incarnation};
+    struct shard_node_config config = trio->config;
+    config.cluster = trio->cluster;
+    config.storage = host->storage;
+    config.id = id;
+    config.incarnation = host->incarnation;
+    config.recovered_batch = host->batch;
+    config.seed = id * 7919 + host->incarnation;
     const char *text = "";
     enum torc_status status =
         shard_node_new(&config, recovery, host->kv, &host->pool, trio->allocator, trio->now_ms,
                        trio->now_ms + TRIO_WALL_OFFSET_MS, &text, &host->node);
-    if (status != TORC_OK)
-        torc_assert_fail(text, __FILE__, __LINE__);
     shard_recovery_free(recovery);
+    return status == TORC_OK ? NULL : text;
+}
+
+void trio_start(struct trio *trio, uint32_t id)
+{
+    const char *text = trio_start_fails(trio, id);
+    if (text != NULL)
+        torc_assert_fail(text, __FILE__, __LINE__);
 }
 
 void trio_kill(struct trio *trio, uint32_t id)
@@ -247,6 +289,7 @@ struct trio *trio_new(uint32_t group_count)
     trio->allocator = counting_init(&trio->counting);
     TORC_ASSERT(group_count < TRIO_GROUPS_MAX);
     trio->group_count = group_count;
+    trio->config = config_usual();
     trio->now_ms = 1000;
     trio->cluster.bytes[0] = 0xC1;
     trio->arena = wire_arena_new(trio->allocator, 1 << 24);
@@ -361,6 +404,10 @@ static void deliver(struct trio *trio, const struct trio_message *message)
     struct wire_envelope envelope;
     TORC_ASSERT(wire_envelope_read(base_bytes_of(message->bytes, message->size), &envelope) ==
                 TORC_OK);
+    if (message->from != 0 && message->to != 0) {
+        trio->sent[envelope.type]++;
+        trio->sent_to_a_life[envelope.type] += envelope.to_incarnation != 0;
+    }
     if (envelope.type == trio->lost && message->from != 0 && message->to != 0)
         return;
     if (message->to == 0) {
@@ -493,6 +540,11 @@ const Torc__Wire__StatusReply *trio_status(struct trio *trio, uint32_t node)
     return trio->status;
 }
 
+const Torc__Wire__Welcome *trio_welcome(const struct trio *trio)
+{
+    return trio->welcome;
+}
+
 const Torc__Wire__Welcome *trio_hello(struct trio *trio, uint32_t node,
                                       const Torc__Wire__Hello *hello)
 {
@@ -512,6 +564,8 @@ void trio_lose(struct trio *trio, enum wire_type type)
 static void make_map(struct trio *trio)
 {
     struct shard_map *map = &trio->map;
+    if (map->version > 0)
+        return;
     shard_map_reserve(map, TRIO_NODES, trio->group_count + 1, TRIO_VNODE_BITS);
     map->cluster = trio->cluster;
     map->version = 1;
@@ -540,7 +594,7 @@ static void make_map(struct trio *trio)
     TORC_ASSERT(shard_map_flaw(map) == NULL);
 }
 
-static void send_map(struct trio *trio, const struct shard_map *map)
+void trio_init_with(struct trio *trio, const struct shard_map *map)
 {
     struct base_bytes encoded;
     shard_codec_map_encode(map, trio->allocator, &encoded);
@@ -555,9 +609,8 @@ static void send_map(struct trio *trio, const struct shard_map *map)
 
 void trio_init(struct trio *trio)
 {
-    if (trio->map.version == 0)
-        make_map(trio);
-    send_map(trio, &trio->map);
+    make_map(trio);
+    trio_init_with(trio, &trio->map);
 }
 
 void trio_init_other(struct trio *trio)
@@ -566,7 +619,7 @@ void trio_init_other(struct trio *trio)
     shard_map_init(&other, trio->allocator);
     shard_map_copy(&other, &trio->map);
     other.epochs[0]++;
-    send_map(trio, &other);
+    trio_init_with(trio, &other);
     shard_map_fini(&other);
 }
 
@@ -577,6 +630,7 @@ void trio_drain(struct trio *trio, uint32_t node)
 
 const struct shard_map *trio_map(struct trio *trio)
 {
+    make_map(trio);
     return &trio->map;
 }
 
@@ -585,9 +639,29 @@ const char *trio_fatal(struct trio *trio, uint32_t node)
     return trio->hosts[node - 1].fatal;
 }
 
+uint64_t trio_sent(const struct trio *trio, enum wire_type type)
+{
+    return trio->sent[type];
+}
+
+uint64_t trio_sent_to_a_life(const struct trio *trio, enum wire_type type)
+{
+    return trio->sent_to_a_life[type];
+}
+
+size_t trio_memory(const struct trio *trio)
+{
+    return trio->counting.bytes;
+}
+
 uint64_t trio_loads(const struct trio *trio)
 {
     return trio->loads;
+}
+
+struct base_pool *trio_pool(struct trio *trio, uint32_t node)
+{
+    return &trio->hosts[node - 1].pool;
 }
 
 struct store_kv *trio_kv(struct trio *trio, uint32_t node)

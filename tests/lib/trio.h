@@ -41,6 +41,8 @@ void trio_free(struct trio *trio);
 void trio_init(struct trio *trio);
 /* Sends another first map of the same nodes. */
 void trio_init_other(struct trio *trio);
+/* Sends any first map. */
+void trio_init_with(struct trio *trio, const struct shard_map *map);
 void trio_drain(struct trio *trio, uint32_t node);
 /* Lets time pass in steps of a millisecond. */
 void trio_run(struct trio *trio, uint64_t ms);
@@ -50,6 +52,10 @@ bool trio_run_until_serving(struct trio *trio, uint64_t ms);
 /* The process dies; its log and what was flushed of its state stay. */
 void trio_kill(struct trio *trio, uint32_t node);
 void trio_start(struct trio *trio, uint32_t node);
+/* Tries to start a dead node and says why it does not start; NULL: it did. */
+const char *trio_start_fails(struct trio *trio, uint32_t node);
+/* What nodes are started with from now on; who they are is filled in. */
+struct shard_node_config *trio_config(struct trio *trio);
 /* Cuts or heals both directions between a node and all others. */
 void trio_isolate(struct trio *trio, uint32_t node, bool cut);
 
@@ -63,12 +69,22 @@ void trio_disk_restore(struct trio *trio, uint32_t node);
 void trio_disk_empty(struct trio *trio, uint32_t node);
 /* The record that says that the group's replica lives on the dead node is rotten. */
 void trio_disk_rot(struct trio *trio, uint32_t node, uint32_t group);
+/* Its newest entry of the group is damaged. */
+void trio_disk_damage(struct trio *trio, uint32_t node, uint32_t group);
+/* What that record says, to be changed in place. */
+struct base_bytes trio_disk_birth(struct trio *trio, uint32_t node, uint32_t group);
 /* Another data directory in the place of a dead node's: only its storage id differs. */
 void trio_storage_change(struct trio *trio, uint32_t node);
 /* Why a node ended by itself; NULL: it did not. */
 const char *trio_fatal(struct trio *trio, uint32_t node);
 /* Loads that were served from the disks. */
 uint64_t trio_loads(const struct trio *trio);
+
+/* Messages of a type from node to node so far; those that are for one life of the receiver only. */
+uint64_t trio_sent(const struct trio *trio, enum wire_type type);
+uint64_t trio_sent_to_a_life(const struct trio *trio, enum wire_type type);
+/* Bytes that everything holds. */
+size_t trio_memory(const struct trio *trio);
 
 /* Gives a node one message; cluster and number are filled in when they are zero. */
 enum torc_status trio_receive(struct trio *trio, uint32_t node, bool on_dealer,
@@ -78,16 +94,19 @@ void trio_send(struct trio *trio, uint32_t node, enum wire_type type, const Prot
 const struct trio_result *trio_result(const struct trio *trio);
 /* Asks a node and waits for its answer; NULL: none came. Owned by the trio, until the next call. */
 const Torc__Wire__StatusReply *trio_status(struct trio *trio, uint32_t node);
+const Torc__Wire__Welcome *trio_welcome(const struct trio *trio); /* The last one to the client. */
 const Torc__Wire__Welcome *trio_hello(struct trio *trio, uint32_t node,
                                       const Torc__Wire__Hello *hello);
 
 /* The slot up to which a node's log was told to let a group's entries go. */
 uint64_t trio_trimmed(const struct trio *trio, uint32_t node, uint32_t group);
+struct base_pool *trio_pool(struct trio *trio, uint32_t node);
 /* A node's state: a store_sim_kv. */
 struct store_kv *trio_kv(struct trio *trio, uint32_t node);
 struct shard_node *trio_node(struct trio *trio, uint32_t node);
 /* The node that leads a group and serves; 0: none. */
 uint32_t trio_leader(struct trio *trio, uint32_t group);
+/* The map that trio_init sends. */
 const struct shard_map *trio_map(struct trio *trio);
 
 /* One operation on a key of the group that owns it, sent to `node` under a request number; runs for

@@ -290,6 +290,93 @@ Test(node, new_life_of_a_peer_is_learned_from_what_is_refused)
     trio_free(trio);
 }
 
+/* A message from a node, as one of its lives would send it, with a number that is new. */
+static enum torc_status receive_in_life(struct trio *trio, uint32_t to, uint32_t from,
+                                        uint32_t incarnation, enum wire_type type,
+                                        const ProtobufCMessage *body)
+{
+    static uint64_t number = 1 << 20;
+    uint8_t bytes[256];
+    struct wire_envelope envelope = from_node(trio, from, type);
+    envelope.incarnation = incarnation;
+    envelope.number = ++number;
+    envelope.to_node = to;
+    envelope.durable_batch = 1000 * incarnation;
+    cr_assert_leq(protobuf_c_message_get_packed_size(body), sizeof(bytes));
+    envelope.body = base_bytes_of(bytes, protobuf_c_message_pack(body, bytes));
+    return trio_receive(trio, to, false, envelope);
+}
+
+/* A node that restarted, and is known by its earlier life only, is heard when it asks for a change
+ * of the map or greets: it speaks first, and nobody has told of its new life. */
+Test(node, what_a_new_life_asks_is_taken)
+{
+    struct trio *trio = serving(1);
+    uint32_t leader = trio_leader(trio, 0), other = leader % TRIO_NODES + 1;
+    Torc__Wire__Consensus nothing = TORC__WIRE__CONSENSUS__INIT;
+    Torc__Wire__Place place = TORC__WIRE__PLACE__INIT;
+    place.id = 77;
+    uint64_t results = trio_result(trio)->count;
+    cr_assert_eq(receive_in_life(trio, leader, other, 2, WIRE_TYPE_PLACE, &place.base), TORC_OK);
+    trio_run(trio, 50);
+    cr_assert_eq(trio_result(trio)->count, results + 1);
+    cr_assert_eq(trio_result(trio)->id, 77);
+    cr_assert_eq(receive_in_life(trio, leader, other, 1, WIRE_TYPE_CONSENSUS, &nothing.base),
+                 TORC_STALE, "the life that it spoke in is the one that counts");
+    Torc__Wire__Hello hello = TORC__WIRE__HELLO__INIT;
+    cr_assert_eq(receive_in_life(trio, leader, other, 3, WIRE_TYPE_HELLO, &hello.base), TORC_OK);
+    trio_run(trio, 5);
+    cr_assert_not_null(trio_welcome(trio));
+    cr_assert_eq(trio_welcome(trio)->status, TORC_OK);
+    cr_assert_eq(trio_welcome(trio)->seen_batch, 3000);
+    cr_assert_eq(receive_in_life(trio, leader, other, 2, WIRE_TYPE_PLACE, &place.base), TORC_STALE);
+    trio_free(trio);
+}
+
+/* What an earlier life asks is not taken, but for its greeting: a copy of an older disk, which
+ * lives a life again, hears what it has forgotten. */
+Test(node, an_earlier_life_is_only_greeted)
+{
+    struct trio *trio = serving(1);
+    uint32_t leader = trio_leader(trio, 0), other = leader % TRIO_NODES + 1;
+    Torc__Wire__Consensus nothing = TORC__WIRE__CONSENSUS__INIT;
+    cr_assert_eq(receive_in_life(trio, leader, other, 5, WIRE_TYPE_CONSENSUS, &nothing.base),
+                 TORC_OK);
+    Torc__Wire__Place place = TORC__WIRE__PLACE__INIT;
+    uint64_t results = trio_result(trio)->count;
+    cr_assert_eq(receive_in_life(trio, leader, other, 4, WIRE_TYPE_PLACE, &place.base), TORC_STALE);
+    trio_run(trio, 50);
+    cr_assert_eq(trio_result(trio)->count, results);
+    Torc__Wire__Hello hello = TORC__WIRE__HELLO__INIT;
+    cr_assert_eq(receive_in_life(trio, leader, other, 4, WIRE_TYPE_HELLO, &hello.base), TORC_OK);
+    trio_run(trio, 5);
+    cr_assert_eq(trio_welcome(trio)->seen_batch, 5000);
+    /* It is not taken for what lives now. */
+    cr_assert_eq(receive_in_life(trio, leader, other, 4, WIRE_TYPE_CONSENSUS, &nothing.base),
+                 TORC_STALE);
+    trio_free(trio);
+}
+
+/* The other way round: what a node asks is for whoever lives there. One that it knows by an earlier
+ * life would otherwise refuse to answer, and never say that it lives another. */
+Test(node, only_consensus_is_for_one_life)
+{
+    struct trio *trio = trio_new(2);
+    trio_run(trio, 50);
+    trio_init(trio);
+    cr_assert(trio_run_until_serving(trio, 5000));
+    trio_kill(trio, 2);
+    trio_start(trio, 2);
+    trio_run(trio, 1000);
+    for (enum wire_type type = 1; type <= WIRE_TYPE_STATUS; type++) {
+        bool between_lives = trio_sent_to_a_life(trio, type) > 0;
+        cr_assert_eq(between_lives, type == WIRE_TYPE_CONSENSUS, "type %d", type);
+    }
+    cr_assert_gt(trio_sent(trio, WIRE_TYPE_PLACE), 0);
+    cr_assert_gt(trio_sent(trio, WIRE_TYPE_HELLO), 0);
+    trio_free(trio);
+}
+
 /* What asks for an answer is not taken from a connection that has no route back: there, the node's
  * own requests would be taken for it. */
 Test(node, requests_need_a_route)

@@ -31,7 +31,9 @@ struct trio_host {
     size_t saved_count;
     uint64_t saved_batch;
     uint32_t saved_incarnation;
-    bool isolated;
+    bool isolated, holds;
+    struct shard_log_batch *held[TRIO_HELD_MAX]; /* Not stored yet. */
+    uint32_t held_count;
     const char *fatal;
     uint32_t eager; /* Turns one after the other that asked for the next at once. */
 };
@@ -65,6 +67,7 @@ struct trio {
     enum wire_type lost;
     uint64_t sent[WIRE_TYPE_STATUS + 1], sent_to_a_life[WIRE_TYPE_STATUS + 1];
     uint64_t loads;
+    size_t largest;
     struct shard_node_config config;
     struct wire_arena *arena;
 };
@@ -101,6 +104,21 @@ static void disk_write(struct trio *trio, struct trio_host *host, struct shard_l
         kept->record.payload.data = kept->payload;
     }
     host->batch++;
+}
+
+static void disk_store(struct trio *trio, struct trio_host *host, struct shard_log_batch *log)
+{
+    disk_write(trio, host, log);
+    shard_node_stored(host->node, log, host->batch, trio->now_ms);
+}
+
+void trio_disk_hold(struct trio *trio, uint32_t node, bool holds)
+{
+    struct trio_host *host = &trio->hosts[node - 1];
+    host->holds = holds;
+    for (uint32_t i = 0; i < host->held_count; i++)
+        disk_store(trio, host, host->held[i]);
+    host->held_count = 0;
 }
 
 static bool disk_keeps(const struct trio_host *host, const struct store_record *record)
@@ -277,6 +295,7 @@ void trio_start(struct trio *trio, uint32_t id)
 void trio_kill(struct trio *trio, uint32_t id)
 {
     struct trio_host *host = &trio->hosts[id - 1];
+    TORC_ASSERT(!host->holds);
     shard_node_free(host->node);
     host->node = NULL;
     store_sim_kv_crash(host->kv, 0);
@@ -406,6 +425,7 @@ static void deliver(struct trio *trio, const struct trio_message *message)
                 TORC_OK);
     if (message->from != 0 && message->to != 0) {
         trio->sent[envelope.type]++;
+        trio->largest = message->size > trio->largest ? message->size : trio->largest;
         trio->sent_to_a_life[envelope.type] += envelope.to_incarnation != 0;
     }
     if (envelope.type == trio->lost && message->from != 0 && message->to != 0)
@@ -453,9 +473,11 @@ static void turn(struct trio *trio, uint32_t id)
         loads[i] = ready.loads[i];
     for (size_t i = 0; i < ready.trim_count; i++)
         host->trimmed[ready.trims[i].group] = ready.trims[i].slot;
-    if (ready.log != NULL) {
-        disk_write(trio, host, ready.log);
-        shard_node_stored(host->node, ready.log, host->batch, trio->now_ms);
+    if (ready.log != NULL && host->holds) {
+        TORC_ASSERT(host->held_count < TRIO_HELD_MAX);
+        host->held[host->held_count++] = ready.log;
+    } else if (ready.log != NULL) {
+        disk_store(trio, host, ready.log);
     }
     for (size_t i = 0; i < load_count; i++)
         disk_load(trio, host, &loads[i]);
@@ -649,6 +671,11 @@ uint64_t trio_sent_to_a_life(const struct trio *trio, enum wire_type type)
     return trio->sent_to_a_life[type];
 }
 
+size_t trio_largest(const struct trio *trio)
+{
+    return trio->largest;
+}
+
 size_t trio_memory(const struct trio *trio)
 {
     return trio->counting.bytes;
@@ -683,7 +710,7 @@ uint32_t trio_group_of(struct trio *trio, const char *key)
 bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
                   uint64_t ms, struct trio_answer *ret_answer)
 {
-    uint8_t request[4096];
+    static uint8_t request[1 << 16];
     uint64_t last_time = base_hlc_from_ms(trio->now_ms + TRIO_WALL_OFFSET_MS + 30000);
     size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){7, 7},
                                      number, last_time, 0);

@@ -14,7 +14,7 @@
 #include "wire/body.h"
 #include "wire/op.h"
 
-enum { TRIO_NODES = 3, TRIO_CLIENT_ROUTE = 1000000 };
+enum { TRIO_NODES = 3, TRIO_CLIENT_ROUTE = 1000000, TRIO_HELD_MAX = 256 };
 
 struct trio_answer { /* The last one to the client. */
     enum wire_answer_status status;
@@ -62,6 +62,9 @@ void trio_isolate(struct trio *trio, uint32_t node, bool cut);
 /* Messages of this type between nodes are lost; 0: none are. */
 void trio_lose(struct trio *trio, enum wire_type type);
 
+/* While it holds, a node's disk stores nothing; then all that was to be stored meanwhile, in order.
+ * At most TRIO_HELD_MAX batches. */
+void trio_disk_hold(struct trio *trio, uint32_t node, bool holds);
 /* What the log holds now; trio_disk_restore puts it back as it was then, to a dead node. */
 void trio_disk_save(struct trio *trio, uint32_t node);
 void trio_disk_restore(struct trio *trio, uint32_t node);
@@ -83,6 +86,8 @@ uint64_t trio_loads(const struct trio *trio);
 /* Messages of a type from node to node so far; those that are for one life of the receiver only. */
 uint64_t trio_sent(const struct trio *trio, enum wire_type type);
 uint64_t trio_sent_to_a_life(const struct trio *trio, enum wire_type type);
+/* The largest message from node to node so far. */
+size_t trio_largest(const struct trio *trio);
 /* Bytes that everything holds. */
 size_t trio_memory(const struct trio *trio);
 

@@ -45,8 +45,6 @@
     X(REFUSAL_UNRECORDED, "a request that changed nothing has no record")                          \
     X(LAST_TIME_UNCHECKED, "a copy that comes when its record is gone runs once more")             \
     X(FOLLOWER_READS, "a follower answers reads from the state that it has")                       \
-    X(READ_OF_STALLED, "a read is answered while what was applied is not written")                 \
-    X(LEASE_NOT_ASKED, "a lease that ran out between a read's coming and its answer counts")       \
     X(OUTCOME_TO_WRONG_ROUTE, "an answer goes to another router")                                  \
     X(NOTHING_DONE_EARLY, "a router says that nothing was done although a copy may run")           \
     X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \

@@ -37,6 +37,7 @@
     X(LEASE_FORGOTTEN_AT_BOOT, "a granter forgets its grant when it restarts")                     \
     X(LEASE_SURVIVES_TRANSFER, "a leader keeps its lease while it hands over")                     \
     X(AMNESIAC_VOTES, "a replica that lost its log votes")                                         \
+    X(READ_BEFORE_APPLIED, "a read is answered before its slot is applied")                        \
     X(FRESH_WITHOUT_ROUND, "a stale read's age ignores whether the leader was confirmed")          \
     X(LEADER_HEARD_FOREVER, "who once heard a leader agrees to no other")
 

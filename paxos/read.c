@@ -48,6 +48,11 @@ static bool confirmed(const struct paxos *paxos, const struct paxos_read *read)
     return read->by_lease || (read->round != 0 && read->round <= paxos->confirmed);
 }
 
+static bool is_applied(const struct paxos *paxos, const struct paxos_read *read)
+{
+    return paxos->applied >= read->slot || PAXOS_MUTANT(READ_BEFORE_APPLIED);
+}
+
 void paxos_reads_ask(struct paxos *paxos)
 {
     bool asked = false;
@@ -69,7 +74,7 @@ void paxos_reads_answer(struct paxos *paxos)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < paxos->read_count; i++) {
         const struct paxos_read *read = &paxos->reads[i];
-        if (paxos->applied >= read->slot && confirmed(paxos, read)) {
+        if (is_applied(paxos, read) && confirmed(paxos, read)) {
             struct consensus_read answer = {
                 .id = read->id, .status = TORC_OK, .by_lease = read->by_lease};
             paxos_read_out(paxos, &answer);

@@ -368,7 +368,7 @@ enum torc_status shard_machine_read(struct shard_machine *machine,
                                     const struct wire_request *request, uint64_t stamp,
                                     struct shard_outcomes *outcomes)
 {
-    TORC_ASSERT(!machine->unwritten || TORC_MUTANT(READ_OF_STALLED));
+    TORC_ASSERT(!machine->unwritten);
     TORC_ASSERT(!wire_request_writes(request));
     struct request_plan plan = request_plan(machine, request);
     struct shard_run run = {

@@ -420,10 +420,9 @@ static void on_read(void *state, const struct consensus_read *read, struct shard
         return;
     if (read->status != TORC_OK)
         refuse_reads(service, slot, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
-    else if (shard_group_is_stalled(service->group) && !TORC_MUTANT(READ_OF_STALLED))
+    else if (shard_group_is_stalled(service->group))
         read_again(service, slot); /* What is applied is not written yet: there is no one state. */
-    else if (read->by_lease && !TORC_MUTANT(LEASE_NOT_ASKED) &&
-             !shard_group_lease_holds(service->group, turn->now_ms))
+    else if (read->by_lease && !shard_group_lease_holds(service->group, turn->now_ms))
         read_again(service, slot); /* It ran out meanwhile: a majority is asked. */
     else
         evaluate_reads(service, slot, turn);

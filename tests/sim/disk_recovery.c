@@ -204,7 +204,7 @@ static bool is_whole(struct sim *sim, struct sim_host *host, uint64_t batch)
     if (host->identity != SIM_GENUINE)
         return true;
     bool whole = batch >= host->durable_batch && host->superblock.incarnation > host->incarnation;
-    if (!whole && !host->doomed)
+    if (!whole && !host->forgetful)
         sim_fail(sim, "recovery", "node %u's log ends at batch %llu after %llu was durable",
                  host->id, (unsigned long long)batch, (unsigned long long)host->durable_batch);
     if (!whole)

@@ -89,6 +89,21 @@ void faults_at_birth(struct sim *sim, struct sim_host *host)
         set_trap(sim, host);
 }
 
+/* The last one, if no replica of the placement group is to stand there. Its own may come to
+ * nothing, like those of whoever falls at birth. */
+bool faults_comes_late(struct sim *sim, struct sim_host *host)
+{
+    host->late = host->index >= sim->options.replicas && host->index + 1 == sim->options.nodes &&
+                 sim_has(sim, SIM_FAULT_latecomers) && faults_may_doom(sim, host);
+    return host->late;
+}
+
+void faults_start_late(struct sim *sim, struct sim_host *host)
+{
+    sim_happened(sim, SIM_FAULT_latecomers);
+    fault_start_in(sim, host, sim_draw(sim, 0, sim->options.chaos_us / 2));
+}
+
 bool faults_trip(struct sim *sim, struct sim_host *host, enum sim_point point)
 {
     if (host->trap.point != point || host->trap.left-- > 0)

@@ -63,14 +63,23 @@ void faults_note_disk(struct sim *sim, struct sim_host *host)
     host->faults_met = counters.faults;
 }
 
+/* A victim whose log may come back shorter, with nothing to tell it by. */
+static struct sim_host *forgetful_victim(struct sim *sim)
+{
+    struct sim_host *host = victim(sim);
+    if (host != NULL)
+        host->forgetful = true;
+    return host;
+}
+
 void fault_misdirected(struct sim *sim)
 {
-    inject(sim, victim(sim), SIM_FAULT_misdirected, STORE_SIM_MISDIRECTED);
+    inject(sim, forgetful_victim(sim), SIM_FAULT_misdirected, STORE_SIM_MISDIRECTED);
 }
 
 void fault_lost_writes(struct sim *sim)
 {
-    inject(sim, victim(sim), SIM_FAULT_lost_writes, STORE_SIM_LOST_WRITE);
+    inject(sim, forgetful_victim(sim), SIM_FAULT_lost_writes, STORE_SIM_LOST_WRITE);
 }
 
 void fault_write_errors(struct sim *sim)
@@ -87,7 +96,7 @@ void fault_sync_errors(struct sim *sim)
 
 void fault_lying(struct sim *sim)
 {
-    struct sim_host *host = victim(sim);
+    struct sim_host *host = forgetful_victim(sim);
     if (host == NULL || host->lying)
         return;
     host->lying = true;

@@ -130,13 +130,18 @@ static bool is_replaceable(const struct sim *sim, const struct sim_host *host)
     return host->node != NULL;
 }
 
-void fault_stand_by(struct sim *sim, struct sim_host *host)
+void fault_quiet(struct sim *sim, uint64_t until_us)
 {
     network_heal(sim);
     for (uint32_t i = 0; i < sim->options.nodes; i++)
         host_heal(sim, &sim->hosts[i]);
+    sim->quiet_until_us = until_us;
+}
+
+void fault_stand_by(struct sim *sim, struct sim_host *host)
+{
     uint64_t quiet_us = 2000ull * sim->options.node.greeting_timeout_ms + 500000;
-    sim->quiet_until_us = sim->now_us + quiet_us;
+    fault_quiet(sim, sim->now_us + quiet_us);
     sim_push(sim, (struct sim_event){
                       .at_us = sim->quiet_until_us, .type = SIM_RESTORE, .place = host->index});
 }

@@ -35,6 +35,9 @@ void fault_traps(struct sim *sim);
 void fault_outages(struct sim *sim);
 void fault_ambush(struct sim *sim);
 
+/* fault_leaders.c */
+void fault_deposed(struct sim *sim);
+
 /* fault_disks.c */
 void fault_rot(struct sim *sim);
 void fault_state_rot(struct sim *sim);
@@ -52,6 +55,8 @@ void fault_full(struct sim *sim);
  * ask it: only then can its disk be told from what it was. */
 bool fault_would_be_noticed(const struct sim *sim, const struct sim_host *host, struct store_kv *kv,
                             uint64_t batch);
+/* All is well with network and nodes until then, but for what the caller does. */
+void fault_quiet(struct sim *sim, uint64_t until_us);
 /* For a while nothing else happens, so that a node whose disk is not what it was must be noticed;
  * then faults_restore. */
 void fault_stand_by(struct sim *sim, struct sim_host *host);

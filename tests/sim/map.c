@@ -73,11 +73,15 @@ static void send_init(struct sim *sim, uint32_t to, const Torc__Wire__Init *init
     base_free(sim->allocator, packed, size);
 }
 
-/* To the nodes that have none yet, until all have it: nothing fails before. */
+/* To the nodes that have none yet, until all have it; once the cluster is born, to a latecomer. */
+static bool wants_map(const struct sim *sim, const struct sim_host *host)
+{
+    bool has = host->node != NULL && shard_node_map(host->node)->version > 0;
+    return !has && (!sim->born || (host->late && host->identity == SIM_GENUINE && !host->lost));
+}
+
 void map_send(struct sim *sim)
 {
-    if (sim->born)
-        return;
     struct base_bytes encoded;
     shard_codec_map_encode(&sim->map, sim->allocator, &encoded);
     Torc__Wire__Map *message = torc__wire__map__unpack(NULL, encoded.size, encoded.data);
@@ -86,11 +90,10 @@ void map_send(struct sim *sim)
     init.map = message;
     bool missing = false;
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
-        const struct shard_node *node = sim->hosts[i].node;
-        if (node != NULL && shard_node_map(node)->version > 0)
+        if (!wants_map(sim, &sim->hosts[i]))
             continue;
         missing = true;
-        if (node != NULL)
+        if (sim->hosts[i].node != NULL)
             send_init(sim, i, &init);
     }
     torc__wire__map__free_unpacked(message, NULL);

@@ -86,7 +86,7 @@ static const char *checkers_of(const struct sim_mutants *options, const char *na
             return given + 1;
     }
     const struct notice *notice = notice_of(name);
-    return notice == NULL ? "" : notice->checkers;
+    return notice == NULL || notice->checkers == NULL ? "" : notice->checkers;
 }
 
 /* ---- One mutant, judged by a process of its own. What it finds out stands in shared memory. */
@@ -219,7 +219,7 @@ static bool is_wanted(const struct sim_mutants *options, const char *name)
         if (is_about(options->names[i], name))
             return true;
     }
-    return options->name_count == 0;
+    return options->name_count == 0 && (notice == NULL || notice->checkers != NULL);
 }
 
 /* All names are known. */

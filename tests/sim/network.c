@@ -3,7 +3,7 @@
 #include "base/assert.h"
 #include "tests/sim/sim.h"
 
-enum { NETWORK_STRAGGLER_FACTOR = 50, NETWORK_LATE_US_MAX = 8000000 };
+enum { NETWORK_STRAGGLER_FACTOR = 50, NETWORK_MAPS_FACTOR = 8, NETWORK_LATE_US_MAX = 8000000 };
 
 /* A life of a place: an answer to one that is gone finds nobody. */
 uint64_t sim_route(uint32_t place, uint32_t life)
@@ -28,15 +28,23 @@ static bool is_prompt(const struct sim *sim)
     return is_calm(sim) && (sim->born || !sim_has(sim, SIM_FAULT_birth));
 }
 
+/* Whether it is held up by itself. Maps are few, and an old one is to come after a newer often. */
+static bool straggles(struct sim *sim, uint8_t type)
+{
+    if (is_prompt(sim) || !sim_has(sim, SIM_FAULT_stragglers))
+        return false;
+    uint32_t chance = sim->options.stragglers;
+    return sim_chance(sim, type == WIRE_TYPE_MAP ? NETWORK_MAPS_FACTOR * chance : chance);
+}
+
 /* When a message arrives: a link keeps its order, but for those that are held up by themselves. */
-static uint64_t arrival_us(struct sim *sim, const struct sim_head *head)
+static uint64_t arrival_us(struct sim *sim, const struct sim_head *head, uint8_t type)
 {
     const struct sim_options *options = &sim->options;
     struct sim_link *link = &sim->links[head->from][head->to];
     uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max) + link->slow_us;
     bool calm = is_calm(sim);
-    if (!is_prompt(sim) && sim_has(sim, SIM_FAULT_stragglers) &&
-        sim_chance(sim, options->stragglers)) {
+    if (straggles(sim, type)) {
         /* A few arrive when their sender has given up. */
         sim_happened(sim, SIM_FAULT_stragglers);
         return sim->now_us + sim_draw(sim, delay,
@@ -104,7 +112,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
         return;
     }
     for (uint32_t i = 0, count = packet->copies; i < count; i++)
-        sim_push(sim, (struct sim_event){.at_us = arrival_us(sim, &packet->head),
+        sim_push(sim, (struct sim_event){.at_us = arrival_us(sim, &packet->head, bytes.data[5]),
                                          .type = SIM_PACKET,
                                          .place = head.to,
                                          .packet = packet});

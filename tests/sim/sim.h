@@ -19,7 +19,7 @@
  *   check_map.c        maps never go back         check_codec.c    bytes read are bytes written
  *   counters.c         what the cores count
  *   disk_recovery.c    a node's start            fault_links.c fault_crashes.c fault_disks.c
- *   faults.h           the faults by subject      fault_nodes.c
+ *   faults.h           the faults by subject      fault_leaders.c fault_nodes.c
  *
  * The cores are the production ones, and messages are the bytes that production sends. Time is in
  * microseconds and true; each node has clocks of its own. A run: birth of the cluster without
@@ -74,13 +74,16 @@ enum {
     X(flapping, true)    /* A link comes and goes. */                                              \
     X(crashes, true)     /* Processes die, the page cache lives. */                                \
     X(power, true)       /* Machines die: what was not synced is lost or kept. */                  \
-    X(traps, true)    /* ... at a chosen step: of the disk, or between disk, state and network. */ \
-    X(outages, true)  /* Several or all of them at once. */                                        \
-    X(ambush, true)   /* The leader is cut off while another node restarts. */                     \
-    X(recovery, true) /* They die again while they recover. */                                     \
-    X(birth, true)    /* ... while the cluster is being born. */                                   \
-    X(torn, true)     /* A power loss tears inside of sectors. */                                  \
-    X(rot, true)      /* Bits of the log change. */                                                \
+    X(traps, true)   /* ... at a chosen step: of the disk, or between disk, state and network. */  \
+    X(outages, true) /* Several or all of them at once. */                                         \
+    X(ambush, true)  /* The leader is cut off while another node restarts. */                      \
+    X(deposed, true) /* A leader that has handed over hears no other node. */                      \
+    X(candidates, true)   /* Who has just asked for promises dies; the others must agree. */       \
+    X(recovery, true)     /* They die again while they recover. */                                 \
+    X(birth, true)        /* ... while the cluster is being born. */                               \
+    X(latecomers, true)   /* A node starts for the first time when the others serve. */            \
+    X(torn, true)         /* A power loss tears inside of sectors. */                              \
+    X(rot, true)          /* Bits of the log change. */                                            \
     X(state_rot, true)    /* Bits of the state change: what is read there fails its checksum. */   \
     X(misdirected, true)  /* A write of the log lands one sector further on. */                    \
     X(lost_writes, true)  /* ... never lands. */                                                   \
@@ -181,6 +184,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(leaders_mute, true)                                                                          \
     X(leaders_deaf, true)                                                                          \
     X(leaders_with_one, true)                                                                      \
+    X(successions_judged, true)                                                                    \
     X(crashes_at_a_disk_step, true)                                                                \
     X(crashes_when_synced, true)                                                                   \
     X(crashes_when_told, true)                                                                     \
@@ -207,7 +211,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(slots_learned, true)                                                                         \
     X(slots_from_the_log, true)                                                                    \
     X(slots_sent_again, true)                                                                      \
-    X(entries_voided, true)                                                                        \
+    X(entries_voided, SIM_BATCH)                                                                   \
     X(stale_messages, true)                                                                        \
     X(leases_held, true)                                                                           \
     X(lease_waits, true)                                                                           \
@@ -272,10 +276,12 @@ enum sim_event_type {
     SIM_CLIENT_READS, /* It reads again. */
     SIM_DOOR_GOES,    /* A router's socket takes and gives again. */
     SIM_FAULT,
-    SIM_FLAP,   /* A link comes or goes. */
-    SIM_MEND,   /* One cut link comes back. */
-    SIM_STRIKE, /* The power goes at a node whose disk lied. */
-    SIM_INIT,   /* The tool sends the first map. */
+    SIM_FLAP,       /* A link comes or goes. */
+    SIM_MEND,       /* One cut link comes back. */
+    SIM_STRIKE,     /* The power goes at a node whose disk lied. */
+    SIM_FALL,       /* A candidate dies. */
+    SIM_SUCCESSION, /* There is another leader, or it is said that there is none. */
+    SIM_INIT,       /* The tool sends the first map. */
 };
 
 struct sim_head {
@@ -402,6 +408,9 @@ struct sim_host {
     uint32_t incarnation;    /* The highest that it had. */
     /* A disk that loses what it called durable: at most a minority of each group's voters. */
     bool doomed;
+    bool forgetful;         /* ... without a trace: the end of its log may be missing. */
+    bool deposed;           /* When it tells another to take over, it is cut off. */
+    bool late;              /* It first starts when the others serve. */
     bool lost;              /* It never comes back. */
     uint64_t durable_batch; /* The last that its disk called synced, in any life. */
     uint32_t amnesiac;      /* Bits of groups whose replica here found its log damaged. */
@@ -546,6 +555,11 @@ struct sim {
     uint64_t happened;       /* Bits of enum sim_fault, in this run. */
     uint64_t rush_until_us;  /* Clients ask without a pause. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
+    struct {                 /* What is to follow a candidate's death. */
+        uint32_t count, group, host;
+        uint64_t lives; /* Of those who are to agree; 0: none is judged. */
+        uint64_t until_us;
+    } succession;
     bool born, healed, reading, leader_changed;
     uint64_t tool_number, word_number, value_number, tick;
     struct sim_key *keys;
@@ -672,6 +686,9 @@ bool faults_may_doom(struct sim *sim, struct sim_host *host);
 /* Its log came back without the newest of what it had called durable. */
 void faults_tail_lost(struct sim *sim, struct sim_host *host, uint64_t batch);
 void faults_at_birth(struct sim *sim, struct sim_host *host);
+/* Whether it is not there when the cluster is born; it starts later. */
+bool faults_comes_late(struct sim *sim, struct sim_host *host);
+void faults_start_late(struct sim *sim, struct sim_host *host);
 /* It passes a step: true: it died there. */
 bool faults_trip(struct sim *sim, struct sim_host *host, enum sim_point point);
 /* What was put in a disk's way came to pass. */
@@ -679,6 +696,10 @@ void faults_note_disk(struct sim *sim, struct sim_host *host);
 void fault_flap(struct sim *sim, uint32_t place, uint32_t left);
 void fault_mend(struct sim *sim);
 void fault_strike(struct sim *sim, struct sim_host *host);
+/* fault_leaders.c: a node sends a message of consensus. */
+void faults_message(struct sim *sim, uint32_t node, uint32_t group, uint8_t type);
+void faults_fall(struct sim *sim);
+void faults_succeeded(struct sim *sim);
 
 /* witness.c: a node hands a batch to its log; it is synced, as the log's batch `number`; entries
  * up to a slot may go. */

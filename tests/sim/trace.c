@@ -49,6 +49,8 @@ static const struct trace_kind {
     {"flapping", TRACE_COURSE, {"to place", "times", NULL}},
     {"slow links", TRACE_COURSE, {"us", "all", NULL}},
     {"ambush", TRACE_COURSE, {"other node", NULL, NULL}},
+    {"deposed", TRACE_COURSE, {"group", NULL, NULL}},
+    {"candidate falls", TRACE_COURSE, {"group", NULL, NULL}},
     {"rot", TRACE_COURSE, {"life", "segment", "bit"}},
     {"rot of the state", TRACE_COURSE, {"group", "first byte", "end"}},
     {"disk fault to come", TRACE_COURSE, {"kind", NULL, NULL}},

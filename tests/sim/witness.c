@@ -177,6 +177,7 @@ static const struct ledger_entry *entries_of(struct sim *sim,
 static void look_at(struct sim *sim, const struct sim_host *host, uint32_t group,
                     const struct consensus_message *message, const struct ledger_entry *entries)
 {
+    faults_message(sim, host->id, group, message->type);
     check_durable_message(sim, host, group, message, entries);
     check_chosen_claim(sim, host, group, message->chosen, "tells of chosen slots");
     check_ballot_owner(sim, host, group, message);

@@ -186,6 +186,12 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case SIM_MEND:
         fault_mend(sim);
         return;
+    case SIM_FALL:
+        faults_fall(sim);
+        return;
+    case SIM_SUCCESSION:
+        faults_succeeded(sim);
+        return;
     case SIM_INIT:
         map_send(sim);
         return;
@@ -221,6 +227,8 @@ void sim_init(struct sim *sim, const struct sim_options *options, struct sim_cov
     map_make(sim);
     ledger_init(sim);
     for (uint32_t i = 0; i < options->nodes; i++) {
+        if (faults_comes_late(sim, &sim->hosts[i]))
+            continue;
         host_start(sim, &sim->hosts[i]);
         faults_at_birth(sim, &sim->hosts[i]);
     }
@@ -263,7 +271,7 @@ static bool is_born(struct sim *sim)
             struct sim_host *host = &sim->hosts[group->replicas[i].node - 1];
             bool stands = host->node != NULL && shard_node_replica_info(host->node, g, &info);
             host->unborn = (host->unborn & ~(1u << g)) | (uint32_t)!stands << g;
-            if (!stands && (!host->doomed || host->life == 1))
+            if (!stands && !host->late && (!host->doomed || host->life == 1))
                 return false;
         }
         if (host_leader(sim, g) == NULL)
@@ -281,8 +289,11 @@ static void be_born(struct sim *sim)
         run_until(sim, sim->now_us + WORLD_STEP_US);
     }
     sim->born = true;
-    for (uint32_t i = 0; i < sim->options.nodes; i++)
+    for (uint32_t i = 0; i < sim->options.nodes; i++) {
         host_heal(sim, &sim->hosts[i]);
+        if (sim->hosts[i].late)
+            faults_start_late(sim, &sim->hosts[i]);
+    }
     for (uint32_t i = 0; i < sim->options.clients; i++)
         sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 0, 50000),
                                          .type = SIM_CLIENT,

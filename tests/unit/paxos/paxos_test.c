@@ -492,6 +492,18 @@ RULE(rule_7_read_waits_for_the_barrier, READ_BEFORE_BARRIER)
     return !early && rig->read_count == 1;
 }
 
+/* A read's round is over before its slot is applied here: it waits for that. */
+RULE(rule_7_read_waits_until_applied, READ_BEFORE_APPLIED)
+{
+    rig_start(rig, NULL);
+    struct base_ballot ballot = rig_lead(rig);
+    rig_read(rig, 9, CONSENSUS_READ_QUORUM);
+    rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
+    bool early = rig->read_count > 0;
+    rig_accepted(rig, 3, ballot, 1, 1);
+    return !early && rig->read_count == 1;
+}
+
 /* Reads that wait for a leader that steps down are told so. */
 Test(paxos, rule_7_reads_end_with_the_leadership)
 {

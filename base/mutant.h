@@ -47,6 +47,7 @@
     X(FOLLOWER_READS, "a follower answers reads from the state that it has")                       \
     X(OUTCOME_TO_WRONG_ROUTE, "an answer goes to another router")                                  \
     X(NOTHING_DONE_EARLY, "a router says that nothing was done although a copy may run")           \
+    X(ORDER_IGNORED, "what a client asks of one key travels side by side")                         \
     X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \
     X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")
 

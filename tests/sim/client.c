@@ -243,6 +243,8 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
     recorder_end(sim, task, outcome);
     remember(sim, task, outcome->type, error);
     check_expiry(sim, task, outcome);
+    if (answered && task->op.type == WIRE_OP_GET && sim->keys[task->key].kind == SIM_KEY_LIST)
+        check_list_read(sim, task, outcome->result);
     if (answered && task->last && task->op.type == WIRE_OP_GET)
         keep_last(sim, &sim->keys[task->key], outcome->result);
     else if (answered && task->last)

@@ -492,6 +492,7 @@ struct sim_key { /* What clients know of a key. */
 
 struct sim_word {
     uint64_t number;
+    uint32_t client;
     enum history_outcome outcome;
 };
 
@@ -504,7 +505,7 @@ struct sim_task { /* One operation on one key that a client has asked for. */
     struct wire_op op;
     uint8_t value[256];
     size_t history; /* Place in the key's history. */
-    size_t word;
+    size_t word;    /* Of the key's words: its own; of a read: how many there were. */
     uint64_t asked_us;
     bool last;                  /* One of the operations after healing. */
     uint64_t known, gone, puts; /* Of an expiring key, when it was asked for. */
@@ -741,6 +742,9 @@ void check_credit_used(struct sim *sim, struct sim_router *router,
                        const struct wire_envelope *envelope);
 void check_delivery(struct sim *sim, struct sim_packet *packet,
                     const struct wire_envelope *envelope, uint32_t life, uint32_t incarnation);
+/* check_keys.c: a client reads a list. */
+void check_list_read(struct sim *sim, const struct sim_task *task,
+                     const struct wire_result *result);
 /* What is known of the key when it is asked for; then what came of it. */
 void check_expiry_asked(const struct sim_key *key, struct sim_task *task);
 void check_expiry(struct sim *sim, const struct sim_task *task,

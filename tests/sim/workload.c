@@ -39,7 +39,8 @@ static void choose_word(struct sim *sim, struct sim_task *task, struct sim_key *
     key->words = base_array_reserve(sim->allocator, key->words, &key->words_capacity,
                                     key->word_count + 1, sizeof(*key->words));
     task->word = key->word_count;
-    key->words[key->word_count++] = (struct sim_word){.number = sim->word_number};
+    key->words[key->word_count++] =
+        (struct sim_word){.number = sim->word_number, .client = task->client};
 }
 
 void workload_choose(struct sim *sim, struct sim_task *task)
@@ -58,6 +59,7 @@ void workload_choose(struct sim *sim, struct sim_task *task)
         return;
     case SIM_KEY_LIST:
         task->op.type = WIRE_OP_GET;
+        task->word = key->word_count;
         if (!read && key->word_count < WORKLOAD_WORDS_MAX)
             choose_word(sim, task, key);
         return;
@@ -88,6 +90,7 @@ bool workload_choose_last(struct sim *sim, struct sim_task *task)
     task->last = true;
     if (key->last.written || key->kind == SIM_KEY_EXPIRING) {
         task->op.type = WIRE_OP_GET;
+        task->word = key->word_count;
     } else if (key->kind == SIM_KEY_COUNTER) {
         task->op.type = WIRE_OP_ADD;
         task->op.a = 1;

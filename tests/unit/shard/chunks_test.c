@@ -43,6 +43,7 @@ Test(chunks, kept_memory_is_bounded)
     size_t before = counting.bytes;
     void *large = shard_chunks_take(&chunks, 64 * 1024 + 1, &size);
     shard_chunks_give(&chunks, large, size);
+    shard_chunks_give(&chunks, NULL, 0);
     cr_assert_eq(counting.bytes, before);
     shard_chunks_fini(&chunks);
     counting_fini(&counting);

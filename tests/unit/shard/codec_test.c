@@ -113,6 +113,57 @@ Test(codec, a_bad_map_changes_nothing)
     counting_fini(&counting);
 }
 
+/* What a message can say and a map or a birth can not. */
+Test(codec, messages_that_fit_no_map_are_refused)
+{
+    struct counting counting;
+    const struct base_allocator *allocator = counting_init(&counting);
+    struct shard_map map, read;
+    map_make(&map, allocator);
+    map_make(&read, allocator);
+    struct base_bytes bytes;
+    shard_codec_map_encode(&map, allocator, &bytes);
+    Torc__Wire__Map *message = torc__wire__map__unpack(NULL, bytes.size, bytes.data);
+    give_back(allocator, bytes);
+    Torc__Wire__Node *node = message->nodes[1];
+    node->storage.len--;
+    cr_assert_eq(shard_codec_map_read(message, &read), TORC_MALFORMED);
+    node->storage.len++;
+    char *address = node->address, long_one[SHARD_ADDRESS_SIZE + 1], *bad[] = {"", long_one};
+    memset(long_one, 'a', SHARD_ADDRESS_SIZE);
+    long_one[SHARD_ADDRESS_SIZE] = '\0';
+    for (int i = 0; i < 2; i++) {
+        node->address = bad[i];
+        cr_assert_eq(shard_codec_map_read(message, &read), TORC_MALFORMED);
+    }
+    node->address = address;
+    Torc__Wire__Group *group = message->groups[1];
+    Torc__Wire__Replica **replicas = group->replicas, *many[CONSENSUS_MEMBERS_MAX + 1];
+    size_t count = group->n_replicas;
+    for (size_t i = 0; i < CONSENSUS_MEMBERS_MAX + 1; i++)
+        many[i] = replicas[0];
+    group->replicas = many;
+    group->n_replicas = CONSENSUS_MEMBERS_MAX + 1;
+    cr_assert_eq(shard_codec_map_read(message, &read), TORC_MALFORMED);
+    group->replicas = replicas;
+    group->n_replicas = count;
+    cr_assert_eq(shard_codec_map_read(message, &read), TORC_OK);
+    torc__wire__map__free_unpacked(message, NULL);
+
+    for (unsigned bits = 0; bits <= SHARD_VNODE_BITS_MAX + 1; bits += SHARD_VNODE_BITS_MAX + 1) {
+        struct shard_birth birth, none; /* More vnodes than there are; more bits than can be. */
+        shard_birth_of(&map, 1, allocator, &birth);
+        birth.vnode_bits = bits;
+        shard_codec_birth_encode(&birth, allocator, &bytes);
+        cr_assert_eq(shard_codec_birth_decode(bytes, allocator, &none), TORC_MALFORMED);
+        give_back(allocator, bytes);
+        shard_birth_fini(&birth);
+    }
+    shard_map_fini(&map);
+    shard_map_fini(&read);
+    counting_fini(&counting);
+}
+
 /* A birth has the group, its vnodes and the limits of the map, and comes back from its bytes. */
 Test(codec, a_birth_comes_back)
 {

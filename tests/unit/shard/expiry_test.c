@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 
 #include "base/hlc.h"
+#include "ring/token.h"
+#include "shard/keys.h"
 #include "tests/lib/machine_fixture.h"
 
 /* Proposes what the leader finds due and applies it; returns whether there was anything. */
@@ -29,21 +31,34 @@ static void tick(struct fixture *fixture)
     fixture_write(fixture);
 }
 
-/* Applies the removal of a key of one letter, found with this version and expiry. */
-static void removal_apply(struct fixture *fixture, uint64_t version, uint64_t expiry_ms, char key)
+enum { REMOVAL_SIZE = 19 }; /* Of a key of one letter. */
+
+static void removal_write(uint8_t at[REMOVAL_SIZE], uint64_t version, uint64_t expiry_ms, char key)
 {
-    uint8_t value[19], request[256];
-    base_put_le64(value, version);
-    base_put_le64(value + 8, expiry_ms);
-    base_put_le16(value + 16, 1);
-    value[18] = (uint8_t)key;
-    struct wire_op op = {.type = WIRE_OP_REMOVE_EXPIRED,
-                         .value = base_bytes_of(value, sizeof(value))};
+    base_put_le64(at, version);
+    base_put_le64(at + 8, expiry_ms);
+    base_put_le16(at + 16, 1);
+    at[18] = (uint8_t)key;
+}
+
+/* Adds a request to remove what `value` names. */
+static void removal_add(struct fixture *fixture, const uint8_t *value, size_t value_size)
+{
+    uint8_t request[256];
+    struct wire_op op = {.type = WIRE_OP_REMOVE_EXPIRED, .value = base_bytes_of(value, value_size)};
     size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){0, 0}, 0, 0,
                                      WIRE_REQUEST_INTERNAL);
     size += wire_op_write(request + size, sizeof(request) - size, &op);
     wire_request_end(request, size, 1);
     fixture_request_encoded(fixture, base_bytes_of(request, size));
+}
+
+/* Applies the removal of a key of one letter, found with this version and expiry. */
+static void removal_apply(struct fixture *fixture, uint64_t version, uint64_t expiry_ms, char key)
+{
+    uint8_t value[REMOVAL_SIZE];
+    removal_write(value, version, expiry_ms, key);
+    removal_add(fixture, value, sizeof(value));
     fixture_apply(fixture);
     fixture_write(fixture);
 }
@@ -285,5 +300,84 @@ Test(expiry, removal_fits_its_memory)
         cr_assert_lt(size, full);
         cr_assert_leq(size, capacity);
     }
+    fixture_fini(&fixture);
+}
+
+/* A removal that no leader writes makes its entry one that is none. */
+Test(expiry, removals_are_validated)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_do_op(&fixture, op_put_for("k", "1", 100));
+    uint8_t good[2 * REMOVAL_SIZE], bad[2 * REMOVAL_SIZE];
+    removal_write(good, 1, FIXTURE_START_MS + 100, 'x');
+    removal_write(good + REMOVAL_SIZE, 1, FIXTURE_START_MS + 100, 'y');
+    for (int i = 0; i < 4; i++) {
+        size_t size = sizeof(bad);
+        memcpy(bad, good, sizeof(bad));
+        if (i == 0)
+            size--;
+        else if (i == 1)
+            base_put_le16(bad + REMOVAL_SIZE + 16, 2); /* More than there is. */
+        else if (i == 2)
+            base_put_le16(bad + REMOVAL_SIZE + 16, 0);
+        else
+            base_put_le64(bad + REMOVAL_SIZE + 8, 0);
+        removal_add(&fixture, bad, size);
+        cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_MALFORMED);
+    }
+    removal_add(&fixture, good, sizeof(good));
+    fixture_apply(&fixture);
+    fixture_write(&fixture);
+    cr_assert_eq(fixture_space_count(&fixture, 'd'), 1);
+    fixture_fini(&fixture);
+}
+
+/* What stands in vnodes that the group does not own is neither found nor removed. */
+Test(expiry, removal_is_for_owned_vnodes)
+{
+    struct fixture fixture;
+    fixture_init_bare(&fixture);
+    uint32_t mine =
+        ring_vnode(ring_token(base_bytes_text("k"), FIXTURE_VNODE_BITS), FIXTURE_VNODE_BITS);
+    struct shard_vnode vnodes[1] = {{(mine + 1) % (1 << FIXTURE_VNODE_BITS), 1}};
+    uint8_t request[256];
+    size_t size = shard_genesis_write(vnodes, 1, request, sizeof(request));
+    fixture_request_encoded(&fixture, base_bytes_of(request, size));
+    fixture_apply(&fixture);
+    uint64_t token = ring_token(base_bytes_text("k"), FIXTURE_VNODE_BITS);
+    uint8_t key[SHARD_KEY_INDEX_SIZE + 1], value[SHARD_DATA_HEAD_SIZE];
+    shard_key_data_write(key, FIXTURE_GROUP, token, base_bytes_text("k"));
+    shard_data_head_write(value, 1, FIXTURE_START_MS + 1);
+    store_batch_put(fixture.batch, base_bytes_of(key, SHARD_KEY_DATA_SIZE + 1),
+                    base_bytes_of(value, sizeof(value)));
+    shard_key_index_write(key, FIXTURE_GROUP, FIXTURE_START_MS + 1, token, base_bytes_text("k"));
+    store_batch_put(fixture.batch, base_bytes_of(key, sizeof(key)),
+                    base_bytes_of(value, SHARD_INDEX_SIZE));
+    fixture_write(&fixture);
+    fixture_sleep(&fixture, 100);
+    tick(&fixture);
+    cr_assert_not(remove_due(&fixture, 10));
+    removal_apply(&fixture, 1, FIXTURE_START_MS + 1, 'k');
+    cr_assert_eq(fixture_space_count(&fixture, 'd'), 1);
+    cr_assert_eq(fixture_space_count(&fixture, 'e'), 1);
+    fixture_fini(&fixture);
+}
+
+/* A removal that meets a damaged row stops the group, as any entry does. */
+Test(expiry, removal_of_a_damaged_row_is_an_error)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    uint64_t version = fixture_do_op(&fixture, op_put_for("k", "1", 100)).version;
+    uint64_t token = ring_token(base_bytes_text("k"), FIXTURE_VNODE_BITS);
+    uint8_t key[SHARD_KEY_DATA_SIZE + 1], value[REMOVAL_SIZE];
+    shard_key_data_write(key, FIXTURE_GROUP, token, base_bytes_text("k"));
+    store_batch_put(fixture.batch, base_bytes_of(key, sizeof(key)), base_bytes_text("rubbish"));
+    cr_assert_eq(store_kv_write(fixture.kv, fixture.batch), TORC_OK);
+    store_batch_clear(fixture.batch);
+    removal_write(value, version, FIXTURE_START_MS + 100, 'k');
+    removal_add(&fixture, value, sizeof(value));
+    cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_DAMAGED);
     fixture_fini(&fixture);
 }

@@ -76,6 +76,44 @@ Test(keys, read_gives_what_was_written)
     cr_assert_eq(vnode, 78);
 }
 
+/* A key that was found in a space and has not the form of one there is damaged. */
+Test(keys, keys_are_validated)
+{
+    static uint8_t at[SHARD_KEY_INDEX_SIZE + UINT16_MAX + 2];
+    uint64_t token, expiry, slot;
+    uint32_t vnode;
+    struct base_bytes key;
+    shard_key_data_write(at, 1, 8, base_bytes_text("k"));
+    for (size_t size = 0; size <= SHARD_KEY_DATA_SIZE; size++)
+        cr_assert_eq(shard_key_data_read(base_bytes_of(at, size), &token, &key), TORC_DAMAGED);
+    cr_assert_eq(
+        shard_key_data_read(base_bytes_of(at, SHARD_KEY_DATA_SIZE + UINT16_MAX), &token, &key),
+        TORC_OK);
+    cr_assert_eq(
+        shard_key_data_read(base_bytes_of(at, SHARD_KEY_DATA_SIZE + UINT16_MAX + 1), &token, &key),
+        TORC_DAMAGED);
+
+    shard_key_index_write(at, 1, INT64_MAX, 8, base_bytes_text("k"));
+    struct base_bytes index = base_bytes_of(at, SHARD_KEY_INDEX_SIZE + 1);
+    cr_assert_eq(shard_key_index_read(index, &expiry, &token, &key), TORC_OK);
+    index.size = SHARD_KEY_INDEX_SIZE;
+    cr_assert_eq(shard_key_index_read(index, &expiry, &token, &key), TORC_DAMAGED);
+    index.size = SHARD_KEY_INDEX_SIZE + UINT16_MAX + 1;
+    cr_assert_eq(shard_key_index_read(index, &expiry, &token, &key), TORC_DAMAGED);
+    index.size = SHARD_KEY_INDEX_SIZE + 1;
+    for (int i = 0; i < 2; i++) { /* No expiry, and one past what can be said. */
+        shard_key_index_write(at, 1, i == 0 ? 0 : UINT64_C(1) << 63, 8, base_bytes_text("k"));
+        cr_assert_eq(shard_key_index_read(index, &expiry, &token, &key), TORC_DAMAGED);
+    }
+
+    for (size_t size = 0; size <= SHARD_KEY_RECORDS_SIZE + 1; size++)
+        cr_assert_eq(shard_key_records_read(base_bytes_of(at, size), &slot),
+                     size == SHARD_KEY_RECORDS_SIZE ? TORC_OK : TORC_DAMAGED);
+    for (size_t size = 0; size <= SHARD_KEY_VNODE_SIZE + 1; size++)
+        cr_assert_eq(shard_key_vnode_read(base_bytes_of(at, size), &vnode),
+                     size == SHARD_KEY_VNODE_SIZE ? TORC_OK : TORC_DAMAGED);
+}
+
 /* Values that are not what was written are damaged; later versions are newer. */
 Test(keys, values_are_validated)
 {
@@ -114,4 +152,14 @@ Test(keys, values_are_validated)
     cr_assert_eq(shard_limits_read(bytes, &limits_read, &version), TORC_OK);
     cr_assert(limits_read.key_size_max == 1 && limits_read.value_size_max == 2 &&
               limits_read.request_size_max == 3 && version == 4);
+    bytes.size--;
+    cr_assert_eq(shard_limits_read(bytes, &limits_read, &version), TORC_DAMAGED);
+    bytes.size++;
+    for (int i = 1; i <= 3; i++) { /* What is not used is zero. */
+        at[i] = 1;
+        cr_assert_eq(shard_limits_read(bytes, &limits_read, &version), TORC_DAMAGED);
+        at[i] = 0;
+    }
+    at[0] = SHARD_STATE_VERSION + 1;
+    cr_assert_eq(shard_limits_read(bytes, &limits_read, &version), TORC_NEWER);
 }

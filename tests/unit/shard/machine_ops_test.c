@@ -330,15 +330,17 @@ Test(machine_ops, values_of_one_answer_are_bounded)
     size_t fit = fixture.config.limits.request_size_max / max;
     fixture_do_op(&fixture, op_set_range("k", max - 1, "x"));
     struct wire_op ops[300];
-    cr_assert_leq(fit + 2, 300);
+    cr_assert_leq(fit + 3, 300);
     for (size_t i = 0; i < fit + 1; i++)
         ops[i] = op_get("k");
     ops[fit + 1] = returning(op_put("k", "new"));
-    struct wire_answer answer = fixture_do(&fixture, ops, fit + 2);
+    ops[fit + 2] = returning(op_delete("k"));
+    struct wire_answer answer = fixture_do(&fixture, ops, fit + 3);
     cr_assert_eq(answer.status, WIRE_DONE);
     EXPECT_KIND(fixture_result(&answer, fit - 1), WIRE_RESULT_BYTES);
     expect_error(fixture_result(&answer, fit), WIRE_ERROR_TOO_LARGE);
     expect_error(fixture_result(&answer, fit + 1), WIRE_ERROR_TOO_LARGE);
+    expect_error(fixture_result(&answer, fit + 2), WIRE_ERROR_TOO_LARGE);
     cr_assert_eq(fixture_do_op(&fixture, op_get("k")).bytes.size, max);
     fixture_fini(&fixture);
 }

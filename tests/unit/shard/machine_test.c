@@ -264,6 +264,33 @@ Test(machine, damaged_rows_are_errors)
     fixture_fini(&fixture);
 }
 
+/* Records of an entry after the newest one, or under a key that names none. */
+Test(machine, records_out_of_place_are_damage)
+{
+    for (int i = 0; i < 2; i++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        fixture_do_op(&fixture, op_put("a", "1"));
+        uint8_t key[SHARD_KEY_RECORDS_SIZE + 1] = {0};
+        shard_key_records_write(key, FIXTURE_GROUP, i == 0 ? 1000 : 1);
+        store_batch_put(fixture.batch, base_bytes_of(key, SHARD_KEY_RECORDS_SIZE + (size_t)i),
+                        base_bytes_text("x"));
+        cr_assert_eq(store_kv_write(fixture.kv, fixture.batch), TORC_OK);
+        store_batch_clear(fixture.batch);
+        struct shard_machine *machine;
+        cr_assert_eq(shard_machine_open(&fixture.config, fixture.kv, fixture.allocator, &machine),
+                     TORC_DAMAGED);
+        fixture_fini(&fixture);
+    }
+}
+
+/* There may be none to free. */
+Test(machine, freeing_nothing_is_a_no_op)
+{
+    shard_machine_close(NULL);
+    shard_outcomes_free(NULL);
+}
+
 /* A value of a later format is "newer", which is not damage. */
 Test(machine, later_formats_are_newer)
 {

@@ -96,3 +96,8 @@ Test(pending, agrees_with_a_plain_table)
     shard_pending_free(pending);
     counting_fini(&counting);
 }
+
+Test(pending, freeing_nothing_is_a_no_op)
+{
+    shard_pending_free(NULL);
+}

@@ -305,9 +305,59 @@ Test(placement, the_state_comes_back)
 /* Entries that no leader makes stop this replica, not the process. */
 Test(placement, a_foreign_entry_stops_the_group)
 {
+    static const uint8_t no_place[] = {2, 0xff};
+    const struct base_bytes entries[] = {base_bytes_text("x"), base_bytes_of(NULL, 0),
+                                         base_bytes_of(no_place, sizeof(no_place))};
+    for (size_t i = 0; i < 3; i++) {
+        struct bench *bench = bench_begin();
+        propose(bench, entries[i]);
+        cr_assert_eq(shard_group_trouble(bench->rig.group), TORC_MALFORMED, "%zu", i);
+        cr_assert_eq(shard_placement_leader_node(bench->placement), 0);
+        bench_end(bench);
+    }
+}
+
+/* A change that is larger than any, or for which there is no memory, is refused at once. */
+Test(placement, changes_are_bounded)
+{
     struct bench *bench = bench_begin();
-    propose(bench, base_bytes_text("x"));
-    cr_assert_eq(shard_group_trouble(bench->rig.group), TORC_MALFORMED);
-    cr_assert_eq(shard_placement_leader_node(bench->placement), 0);
+    static uint8_t large[65537];
+    cr_assert_eq(shard_placement_change(bench->placement, 9, 1, base_bytes_of(large, 65537),
+                                        bench->rig.now_ms),
+                 TORC_TOO_LARGE);
+    struct base_buffer *all = NULL;
+    for (size_t size = 8 << 20; all == NULL; size -= 4096)
+        all = base_buffer_new(&bench->rig.pool, size);
+    cr_assert_eq(shard_placement_change(bench->placement, 9, 1, base_bytes_of(large, 65536),
+                                        bench->rig.now_ms),
+                 TORC_BUSY);
+    base_buffer_unref(all);
+    Torc__Wire__MarkUsed mark = mark_of(bench, 2, 1);
+    cr_assert_eq(do_change(bench, 1, mark), TORC_OK);
+    bench_end(bench);
+}
+
+/* Leadership came and went within a turn: the change in a slot that another leader filled is not
+ * taken for done. */
+Test(placement, another_change_in_the_slot_is_unknown)
+{
+    struct bench *bench = bench_begin();
+    bench->rig.cut = true;
+    Torc__Wire__MarkUsed mark = mark_of(bench, 2, 1);
+    cr_assert_eq(change(bench, 7, &mark), TORC_OK);
+    rig_run(&bench->rig, 1);
+    bench->rig.lead = NULL;
+    bench->rig.peers_alive = true;
+    rig_run(&bench->rig, 3000);
+    bench->rig.cut = false;
+    rig_run(&bench->rig, 1000);
+    struct shard_placement_result result = result_of(bench);
+    cr_assert_eq(result.id, 7);
+    cr_assert_eq(result.status, TORC_UNKNOWN);
+    cr_assert_not(shard_placement_map(bench->placement)->groups[1].replicas[1].used);
+    bench->rig.lead = lead;
+    rig_run(&bench->rig, 10);
+    struct shard_placement_result again;
+    cr_assert_not(shard_placement_next_result(bench->placement, &again));
     bench_end(bench);
 }

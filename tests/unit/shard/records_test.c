@@ -105,6 +105,18 @@ Test(records, no_records_no_value)
     counting_fini(&counting);
 }
 
+/* An entry that is not ended, as its group stopped in it, is given back all the same. */
+Test(records, an_open_entry_is_freed)
+{
+    struct counting counting;
+    struct shard_records records;
+    shard_records_init(&records, counting_init(&counting));
+    shard_records_open(&records, 10);
+    add(&records, 1, 100);
+    shard_records_fini(&records);
+    counting_fini(&counting);
+}
+
 /* A stored block loads as what it was; cut short anywhere it is damaged; a changed byte never ends
  * the process. */
 Test(records, loading_is_validated)

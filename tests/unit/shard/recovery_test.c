@@ -148,6 +148,8 @@ Test(recovery, dropped_replicas_are_gone)
     record(&bench, STORE_RECORD_REPLICA, 2, 0, 0, "a");
     record(&bench, STORE_RECORD_REPLICA, 1, 0, 0, "b");
     record(&bench, STORE_RECORD_ENTRY, 1, 1, 3, "x");
+    record(&bench, STORE_RECORD_DROP, 3, 0, 0, ""); /* Of one that nothing was left of. */
+    cr_assert_eq(shard_recovery_count(bench.recovery), 2);
     record(&bench, STORE_RECORD_DROP, 1, 0, 0, "");
     cr_assert_eq(only(&bench)->group, 2);
     cr_assert_eq(bench.pool.buffer_count, 0);

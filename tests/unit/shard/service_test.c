@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/hlc.h"
+#include "ring/token.h"
+#include "shard/keys.h"
 #include "tests/lib/group_rig.h"
 
 enum {
@@ -399,6 +401,50 @@ Test(service, a_leadership_of_no_turn_leaves_nothing_behind)
     bench->rig.lead = lead;
     rig_run(&bench->rig, 2);
     cr_assert_eq(status_of(bench, number), WIRE_NO_ANSWER);
+    bench_end(bench);
+}
+
+/* The same of reads: they hear that nobody leads here, whether consensus gives them up or refuses
+ * them before the turn that notices. */
+Test(service, a_lost_leadership_reads_nothing)
+{
+    struct bench *bench = bench_begin();
+    uint64_t before = add(bench, get("a"));
+    bench->rig.cut = true;
+    send(bench);
+    bench->rig.lead = NULL;
+    rig_depose(&bench->rig);
+    rig_run(&bench->rig, 2);
+    cr_assert_eq(status_of(bench, before), WIRE_NOT_LEADER);
+    uint64_t after = add(bench, get("a"));
+    send(bench);
+    rig_run(&bench->rig, 2);
+    cr_assert_eq(status_of(bench, after), WIRE_NOT_LEADER);
+    bench->rig.lead = lead;
+    rig_run(&bench->rig, 2);
+    bench_end(bench);
+}
+
+/* A read that meets a damaged row is refused, and so are those behind it in its message; what stood
+ * before it is answered. */
+Test(service, a_read_of_a_damaged_row_is_refused)
+{
+    struct bench *bench = bench_begin();
+    uint64_t token = ring_token(base_bytes_text("bad"), VNODE_BITS);
+    uint8_t key[SHARD_KEY_DATA_SIZE + 3];
+    shard_key_data_write(key, RIG_GROUP, token, base_bytes_text("bad"));
+    struct store_batch *batch = store_batch_new(bench->rig.allocator);
+    store_batch_put(batch, base_bytes_of(key, sizeof(key)), base_bytes_text("rubbish"));
+    cr_assert_eq(store_kv_write(bench->rig.kv, batch), TORC_OK);
+    store_batch_free(batch);
+    uint64_t numbers[3] = {add(bench, get("a")), add(bench, get("bad")), add(bench, get("b"))};
+    send(bench);
+    rig_run(&bench->rig, 10);
+    cr_assert_eq(status_of(bench, numbers[0]), WIRE_DONE);
+    for (int i = 1; i < 3; i++) {
+        cr_assert_eq(status_of(bench, numbers[i]), WIRE_REFUSED);
+        cr_assert_eq(rig_answer(&bench->rig, numbers[i])->detail, TORC_DAMAGED);
+    }
     bench_end(bench);
 }
 

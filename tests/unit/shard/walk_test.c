@@ -248,6 +248,46 @@ Test(walk, passes_over_vnodes_of_others)
     fixture_fini(&fixture);
 }
 
+/* Nor those that a batch holds above them. */
+Test(walk, passes_over_written_rows_of_others)
+{
+    struct fixture fixture;
+    fixture_init_bare(&fixture);
+    struct shard_vnode vnodes[2] = {{5, 1}, {9, 1}};
+    uint8_t request[256];
+    size_t size = shard_genesis_write(vnodes, 2, request, sizeof(request));
+    fixture_request_encoded(&fixture, base_bytes_of(request, size));
+    fixture_apply(&fixture);
+    for (uint64_t vnode = 0; vnode < 16; vnode++) {
+        uint8_t key[SHARD_KEY_DATA_SIZE + 1], value[SHARD_DATA_HEAD_SIZE];
+        shard_key_data_write(key, FIXTURE_GROUP, vnode << 60 | 8, base_bytes_of("k", 1));
+        shard_data_head_write(value, 1, 0);
+        store_batch_put(fixture.batch, base_bytes_of(key, sizeof(key)),
+                        base_bytes_of(value, sizeof(value)));
+    }
+    cr_assert_eq(count_of(fixture_do_op(&fixture, op_walk(WIRE_OP_COUNT, 0, 100))), 2);
+    fixture_fini(&fixture);
+}
+
+/* A row whose key has no name in it stops the walk. */
+Test(walk, a_row_without_a_key_is_damage)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    put_many(&fixture, 10);
+    uint8_t key[SHARD_KEY_DATA_SIZE + 1], value[SHARD_DATA_HEAD_SIZE];
+    shard_key_data_write(key, FIXTURE_GROUP, UINT64_MAX, base_bytes_text("k"));
+    shard_data_head_write(value, 1, 0);
+    store_batch_put(fixture.batch, base_bytes_of(key, SHARD_KEY_DATA_SIZE),
+                    base_bytes_of(value, sizeof(value)));
+    cr_assert_eq(store_kv_write(fixture.kv, fixture.batch), TORC_OK);
+    store_batch_clear(fixture.batch);
+    struct wire_op count = op_walk(WIRE_OP_COUNT, 0, 100);
+    struct wire_answer answer;
+    cr_assert_eq(fixture_read(&fixture, &count, 1, &answer), TORC_DAMAGED);
+    fixture_fini(&fixture);
+}
+
 /* An iterator that ends early is never taken for the end of the keys. */
 Test(walk, early_end_is_not_the_end)
 {

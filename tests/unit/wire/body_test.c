@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/lib/counting.h"
 
@@ -39,6 +40,7 @@ Test(wire, body_reads_what_was_packed)
     cr_assert_eq(found->map->nodes[0]->id, 7);
     cr_assert_str_eq(found->map->nodes[0]->address, "tcp://127.0.0.1:7401");
     wire_arena_free(arena);
+    wire_arena_free(NULL);
 }
 
 /* Each type has the body that the schema says. */
@@ -107,6 +109,26 @@ Test(wire, body_that_unpacks_to_more_than_the_arena_holds_is_refused)
     cr_assert_leq(counting.bytes_peak, ARENA_SIZE_MAX + 1024);
     cr_assert_eq(read_body(arena, WIRE_TYPE_CONSENSUS, packed, 20, &body), TORC_OK);
     cr_assert_eq(((const Torc__Wire__Consensus *)body)->n_messages, 10);
+    wire_arena_free(arena);
+    counting_fini(&counting);
+}
+
+/* One field that is larger than all that an arena may hold. */
+Test(wire, body_with_a_field_larger_than_the_arena_is_refused)
+{
+    static char text[2 * ARENA_SIZE_MAX];
+    static uint8_t packed[sizeof(text) + 64];
+    memset(text, 'x', sizeof(text) - 1);
+    Torc__Wire__Result result = TORC__WIRE__RESULT__INIT;
+    result.text = text;
+    size_t size = torc__wire__result__pack(&result, packed);
+    struct counting counting;
+    struct wire_arena *arena = wire_arena_new(counting_init(&counting), ARENA_SIZE_MAX);
+    const ProtobufCMessage *body;
+    cr_assert_eq(read_body(arena, WIRE_TYPE_RESULT, packed, size, &body), TORC_TOO_LARGE);
+    text[10] = '\0';
+    size = torc__wire__result__pack(&result, packed);
+    cr_assert_eq(read_body(arena, WIRE_TYPE_RESULT, packed, size, &body), TORC_OK);
     wire_arena_free(arena);
     counting_fini(&counting);
 }

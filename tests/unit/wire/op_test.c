@@ -336,6 +336,11 @@ Test(op, sizes_and_counts_are_exact)
     for (size_t size = 0; size < built.size; size++)
         cr_assert_eq(wire_request_read(base_bytes_of(built.bytes, size), &limits, &request),
                      TORC_MALFORMED);
+    for (size_t size = 0; size < WIRE_REQUEST_HEADER_SIZE; size++) { /* Less than its own head. */
+        base_put_le32(built.bytes + 4, (uint32_t)size);
+        cr_assert_eq(wire_request_read(base_bytes_of(built.bytes, built.size), &limits, &request),
+                     TORC_MALFORMED);
+    }
 }
 
 /* What passes a limit is too large, and exactly the limit is not. */
@@ -416,6 +421,33 @@ Test(op, answers_read_as_they_were_written)
             cr_assert_eq(wire_answer_read(base_bytes_of(at, cut), &answer), TORC_MALFORMED);
         wire_answer_end(at, size, (uint16_t)(count + 1));
         cr_assert_eq(wire_answer_read(base_bytes_of(at, size), &answer), TORC_MALFORMED);
+    }
+}
+
+/* A result is of a kind that there is, with that kind's fields and no others. */
+Test(op, results_fit_their_kind)
+{
+    static const uint8_t noise[9];
+    const struct wire_result bad[] = {
+        {.kind = (enum wire_result_kind)0},
+        {.kind = (enum wire_result_kind)(WIRE_RESULT_ERROR + 1)},
+        {.kind = WIRE_RESULT_ERROR},
+        {.kind = WIRE_RESULT_ERROR, .error = (enum wire_error)(WIRE_ERROR_INVALID_EXPIRY + 1)},
+        {.kind = WIRE_RESULT_ERROR, .error = WIRE_ERROR_OVERFLOW, .number = 1},
+        {.kind = WIRE_RESULT_OK, .error = WIRE_ERROR_OVERFLOW},
+        {.kind = WIRE_RESULT_OK, .number = 1},
+        {.kind = WIRE_RESULT_NIL, .bytes = {noise, 1}},
+        {.kind = WIRE_RESULT_INTEGER, .bytes = {noise, 1}},
+        {.kind = WIRE_RESULT_STAT, .bytes = {noise, 7}},
+        {.kind = WIRE_RESULT_STAT, .bytes = {noise, 9}},
+    };
+    uint8_t at[128];
+    struct wire_answer answer;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        size_t size = wire_answer_begin(at, sizeof(at), WIRE_DONE, 1, 2, 3);
+        size += wire_result_write(at + size, sizeof(at) - size, &bad[i]);
+        wire_answer_end(at, size, 1);
+        cr_assert_eq(wire_answer_read(base_bytes_of(at, size), &answer), TORC_MALFORMED, "%zu", i);
     }
 }
 

@@ -12,12 +12,14 @@
  *   raw C BYTES
  *   time MS                      that many milliseconds pass, then a turn; "time wake": until asked
  *   welcome NODE[.LIFE] GROUP leader=N credit=N clock=MS stamp=MS
- *   reply NODE[.LIFE] GROUP [leader=N] [credit=N] [clock=MS] : NUMBER ANSWER, ...
+ *   reply NODE[.LIFE] GROUP [leader=N] [credit=N] [clock=MS] [more=N] : NUMBER ANSWER, ...
+ *                                more: answers that it claims to hold besides
  *   lost NODE                    the connection to it broke
  *   drain
  *
  *   ANSWER: ok | nil | int N | value TEXT | stat SIZE EXPIRY_MS | keys NEXT TOKEN:KEY.. | count
- * NEXT N | error N | not_leader N | busy | moved N | no_answer | too_late | refused N
+ * NEXT N | rows NEXT BYTES | error N | not_leader N | busy | moved N | no_answer | too_late |
+ * refused N | check_failed
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -409,6 +411,11 @@ static bool read_result(const char *text, struct wire_result *result, uint8_t *b
         result->number = strtoull(text + 6, &end, 10);
         base_put_le64(bytes, strtoull(end, NULL, 10));
         result->bytes = base_bytes_of(bytes, 8);
+    } else if (strncmp(text, "rows ", 5) == 0) {
+        result->kind = WIRE_RESULT_KEYS;
+        result->number = strtoull(text + 5, &end, 10);
+        end += *end == ' ';
+        result->bytes = base_bytes_of(end, strcspn(end, " ,"));
     } else if (strncmp(text, "error ", 6) == 0) {
         result->kind = WIRE_RESULT_ERROR;
         result->error = (enum wire_error)strtoul(text + 6, NULL, 10);
@@ -425,8 +432,9 @@ static enum wire_answer_status read_status(const struct player *player, const ch
         const char *name;
         enum wire_answer_status status;
     } names[] = {
-        {"not_leader", WIRE_NOT_LEADER}, {"busy", WIRE_BUSY},         {"moved", WIRE_MOVED},
-        {"no_answer", WIRE_NO_ANSWER},   {"too_late", WIRE_TOO_LATE}, {"refused", WIRE_REFUSED},
+        {"not_leader", WIRE_NOT_LEADER},     {"busy", WIRE_BUSY},         {"moved", WIRE_MOVED},
+        {"no_answer", WIRE_NO_ANSWER},       {"too_late", WIRE_TOO_LATE}, {"refused", WIRE_REFUSED},
+        {"check_failed", WIRE_CHECK_FAILED},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t size = strlen(names[i].name);
@@ -488,6 +496,7 @@ static void play_reply(struct player *player, char *line)
         reply.answer_count++;
         at = comma == NULL ? NULL : comma + 2;
     }
+    reply.answer_count += (uint32_t)number_option(rest, "more", 0);
     deliver(player, node, life, WIRE_TYPE_REPLY, &reply.base, base_bytes_of(payload, size));
 }
 
@@ -496,7 +505,10 @@ static void play_reply(struct player *player, char *line)
 
 static void play_router(struct player *player, const char *line)
 {
+    static const struct router_setting settings[] = {{"probe_ms", "50"}, {"probe_max_ms", "1000"}};
     struct router_config config = {
+        .settings = settings,
+        .setting_count = 2,
         .courier =
             {
                 .cluster = {.bytes = {7}},
@@ -507,7 +519,7 @@ static void play_router(struct player *player, const char *line)
                 .request_timeout_ms = (uint32_t)number_option(line, "timeout", 5000),
                 .silence_ms = 150,
                 .probe_ms = 50,
-                .probe_max_ms = 1000,
+                .probe_max_ms = (uint32_t)number_option(line, "probe_max", 1000),
                 .resend_ms = 500,
                 .inflight_max = (uint32_t)number_option(line, "inflight", 1000),
                 .inflight_size_max = 1 << 20,
@@ -563,8 +575,11 @@ static bool play_open_close(struct player *player, const char *line)
         player->clients[client].slow = false;
         player->clients[client].open =
             router_connection_opened(player->router, &player->clients[client].slot) == TORC_OK;
-        if (!player->clients[client].open)
-            printf("  refused\n");
+        if (!player->clients[client].open) {
+            printf("  refused ");
+            print_bytes(router_refusal());
+            printf("\n");
+        }
     } else if (strncmp(line, "close ", 6) == 0) {
         size_t client = read_client(player, line + 6);
         player->clients[client].open = false;

@@ -32,8 +32,10 @@ struct world {
     struct router_courier *courier;
     struct wire_arena *arena;
     uint64_t now_us, wake_at_us;
-    uint32_t leader; /* 0: nobody. */
-    bool calm;       /* No more loss, leaders stay. */
+    uint32_t leader;    /* 0: nobody. */
+    bool calm;          /* No more loss, leaders stay. */
+    uint64_t silent[2]; /* Requests that get no answer. */
+    bool large;         /* Values are. */
     struct flying queue[QUEUE_MAX];
     size_t queue_count;
     struct { /* Request records: numbers that were executed, with their answers. */
@@ -152,8 +154,8 @@ static void answer_map(struct world *world, uint32_t node)
     ring.owners = &owner;
     ring.epochs = &epoch;
     limits.key_size_max = 100;
-    limits.value_size_max = 100;
-    limits.request_size_max = 200;
+    limits.value_size_max = world->large ? 10000 : 100;
+    limits.request_size_max = world->large ? 20000 : 200;
     map.version = 1;
     map.cluster = (ProtobufCBinaryData){16, cluster};
     map.n_nodes = NODES;
@@ -215,14 +217,18 @@ static size_t turn_away(struct world *world, const struct wire_request *request,
 static void take_request(struct world *world, uint32_t node, const Torc__Wire__Request *message,
                          struct base_bytes rest)
 {
-    static const struct wire_limits limits = {100, 100, 1 << 20};
+    static const struct wire_limits limits = {100, 10000, 1 << 20};
     static uint8_t payload[1 << 16];
     size_t size = 0;
+    uint32_t answers = 0;
     bool leads = world->leader == node;
     for (uint32_t i = 0; i < message->request_count; i++) {
         struct wire_request request;
         cr_assert_eq(wire_request_read(rest, &limits, &request), TORC_OK);
         rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+        if (request.number == world->silent[0] || request.number == world->silent[1])
+            continue;
+        answers++;
         uint8_t *at = payload + size;
         size_t capacity = sizeof(payload) - size;
         if (!leads)
@@ -237,7 +243,7 @@ static void take_request(struct world *world, uint32_t node, const Torc__Wire__R
     }
     Torc__Wire__Reply reply = TORC__WIRE__REPLY__INIT;
     reply.group = 1;
-    reply.answer_count = message->request_count;
+    reply.answer_count = answers;
     reply.clock = clock_now(world);
     reply.stamp = reply.clock;
     reply.credit = message->sequence + message->request_count - 1 + WINDOW;
@@ -453,5 +459,108 @@ Test(router_courier, steady_state_allocates_nothing)
         turn(&world);
     }
     cr_assert_eq(calls, 0);
+    world_fini(&world);
+}
+
+/* Adds an operation of an owner on key `a` + key. */
+static void add_of(struct world *world, uint32_t owner, uint32_t key, struct wire_op op)
+{
+    uint8_t name = (uint8_t)('a' + key);
+    op.key = base_bytes_of(&name, 1);
+    world->added++;
+    router_courier_add(world->courier, owner + 1, &op, world, owner * KEYS + key);
+}
+
+/* Turns until no more than `left` parcels are without an outcome. */
+static void turn_until(struct world *world, size_t left)
+{
+    for (int i = 0; i < 10000 && router_courier_inflight(world->courier) > left; i++) {
+        world->now_us += 100;
+        turn(world);
+    }
+    cr_assert_leq(router_courier_inflight(world->courier), left);
+}
+
+/* Requests that stay for long share their places with those that come and go meanwhile. */
+Test(router_courier, numbers_may_meet)
+{
+    enum { APART = 128 /* Places for numbers of requests. */ };
+    static struct world world;
+    const struct wire_op add = {.type = WIRE_OP_ADD, .a = 1};
+    world_init(&world, 3);
+    world.calm = true;
+    world.silent[0] = 1;
+    world.silent[1] = 1 + APART;
+    add_of(&world, 0, 0, add);
+    for (uint64_t number = 2; number <= APART; number++) {
+        add_of(&world, 1, 1, add);
+        turn_until(&world, 1);
+    }
+    add_of(&world, 2, 2, add);
+    for (int i = 0; i < 5; i++) {
+        world.now_us += 100;
+        turn(&world);
+    }
+    cr_assert_eq(router_courier_inflight(world.courier), 2);
+    world.silent[0] = 0; /* The older one ends first, by its next copy. */
+    turn_until(&world, 1);
+    cr_assert_eq(world.acknowledged[0], 1);
+    world.silent[1] = 0;
+    turn_until(&world, 0);
+    cr_assert_eq(world.acknowledged[2], 1);
+    cr_assert_eq(world.acknowledged[1], APART - 1);
+    world_fini(&world);
+}
+
+/* Memory of large requests is not kept for later ones. */
+Test(router_courier, large_requests_leave_nothing_behind)
+{
+    enum { LARGE = 10000 };
+    static struct world world;
+    static uint8_t value[LARGE];
+    const struct wire_op put = {.type = WIRE_OP_PUT, .value = {value, LARGE}};
+    world_init(&world, 3);
+    world.calm = world.large = true;
+    for (int i = 0; i < 2; i++) {
+        add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+        turn_until(&world, 0);
+    }
+    size_t before = world.counting.bytes;
+    counting_peak_reset(&world.counting);
+    for (int i = 0; i < 10; i++) {
+        for (uint32_t owner = 0; owner < OWNERS; owner++)
+            add_of(&world, owner, 0, put);
+        turn_until(&world, 0);
+    }
+    cr_assert_gt(world.counting.bytes_peak, before + 3 * LARGE);
+    /* What messages are made of is kept, requests are not. */
+    cr_assert_lt(world.counting.bytes, before + 3 * LARGE + LARGE);
+    world_fini(&world);
+}
+
+/* Whom it speaks to and who leads can be looked at. */
+Test(router_courier, shows_its_peers_and_groups)
+{
+    static struct world world;
+    struct router_group_info info;
+    world_init(&world, 3);
+    world.calm = true;
+    cr_assert_eq(router_courier_peer_count(world.courier), 1);
+    cr_assert_not(router_courier_group_info(world.courier, 0, &info));
+    add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+    turn_until(&world, 0);
+    size_t count = router_courier_peer_count(world.courier);
+    cr_assert_eq(count, NODES); /* The seed is one of them. */
+    cr_assert_str_eq(router_courier_peer_address(world.courier, 2), "tcp://127.0.0.1:3");
+    cr_assert(router_courier_group_info(world.courier, 0, &info));
+    cr_assert_eq(info.group, 1);
+    cr_assert_eq(info.leader_node, world.leader);
+    cr_assert_eq(info.waiting + info.sent, 0);
+    cr_assert_not(router_courier_group_info(world.courier, 1, &info));
+    world.silent[0] = 2;
+    add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+    turn(&world);
+    cr_assert(router_courier_group_info(world.courier, 0, &info));
+    cr_assert_eq(info.sent, 1);
     world_fini(&world);
 }

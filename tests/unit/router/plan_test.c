@@ -221,4 +221,6 @@ Test(router_plan, errors_of_operations_have_redis_words)
                   "-ERR value would be larger than the limit value_size_max\r\n");
     error.error = WIRE_ERROR_INVALID_EXPIRY;
     expect_answer(ROUTER_PLAN_OK, error, "-ERR invalid expire time in 'set' command\r\n");
+    error.error = (enum wire_error)99; /* Of a later version. */
+    expect_answer(ROUTER_PLAN_OK, error, "-ERR operation failed with error 99\r\n");
 }

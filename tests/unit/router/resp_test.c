@@ -196,3 +196,59 @@ Test(router_resp, byte_by_byte_is_linear, .timeout = 5)
     router_resp_fini(&resp);
     counting_fini(&counting);
 }
+
+/* The text of an error that `head` and `count` more digits give, with a line end or without. */
+static const char *error_of_line(const char *head, size_t count, bool ended)
+{
+    static struct router_resp resp;
+    struct counting counting;
+    size_t used = 0, size = strlen(head);
+    router_resp_init(&resp, counting_init(&counting), &limits);
+    uint8_t *input = malloc(size + count + 2);
+    memcpy(input, head, size);
+    memset(input + size, '1', count);
+    memcpy(input + size + count, "\r\n", 2);
+    struct base_bytes bytes = base_bytes_of(input, size + count + (ended ? 2 : 0));
+    enum router_resp_status status = router_resp_read(&resp, bytes, &used);
+    free(input);
+    router_resp_fini(&resp);
+    counting_fini(&counting);
+    return status == ROUTER_RESP_ERROR ? resp.error : "";
+}
+
+/* No line is longer than an inline command may be, whether its end is there or not. */
+Test(router_resp, lines_are_bounded)
+{
+    enum { LONG = ROUTER_RESP_INLINE_SIZE_MAX + 1 };
+    for (int ended = 0; ended < 2; ended++) {
+        cr_assert_str_eq(error_of_line("*", LONG, ended),
+                         "Protocol error: too big mbulk count string");
+        cr_assert_str_eq(error_of_line("*1\r\n$", LONG, ended),
+                         "Protocol error: too big bulk count string");
+    }
+    cr_assert_str_eq(error_of_line("*", LONG - 100, false), "", "not too long yet");
+}
+
+/* The tables that a command with very many words needed are given back after it. */
+Test(router_resp, tables_of_many_words_are_given_back)
+{
+    enum { WORDS = 5000 };
+    static const struct router_resp_limits many = {2 * WORDS, 100, 1 << 20};
+    struct router_resp resp;
+    struct counting counting;
+    struct router_buffer in = router_buffer_empty(base_allocator_system());
+    router_resp_init(&resp, counting_init(&counting), &many);
+    router_buffer_format(&in, "*%d\r\n", (int)WORDS);
+    for (int i = 0; i < WORDS; i++)
+        router_buffer_text(&in, "$1\r\nx\r\n");
+    size_t used = 0;
+    cr_assert_eq(router_resp_read(&resp, router_buffer_bytes(&in), &used), ROUTER_RESP_COMMAND);
+    cr_assert_eq(resp.arg_count, WORDS);
+    cr_assert_gt(counting.bytes, WORDS * sizeof(struct base_bytes));
+    cr_assert_eq(router_resp_read(&resp, base_bytes_text("PING\r\n"), &used), ROUTER_RESP_COMMAND);
+    cr_assert_eq(resp.arg_count, 1);
+    cr_assert_lt(counting.bytes, WORDS);
+    router_buffer_fini(&in);
+    router_resp_fini(&resp);
+    counting_fini(&counting);
+}

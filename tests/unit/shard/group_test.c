@@ -1,7 +1,9 @@
 #include "shard/group.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
+#include "store/sim_kv.h"
 #include "tests/lib/group_rig.h"
 
 /* A state that keeps what was applied. */
@@ -65,6 +67,32 @@ static enum torc_status propose(struct rig *rig, const char *text)
     enum torc_status status = shard_group_propose(rig->group, value, rig->now_ms);
     base_buffer_unref(value);
     return status;
+}
+
+/* Entries that are chosen while the store is busy wait in order behind those that it holds up. */
+Test(group, a_busy_store_keeps_the_order)
+{
+    struct rig rig;
+    struct notes notes;
+    begin(&rig, &notes);
+    uint64_t before = notes.values;
+    static char text[20001]; /* A few of them are as much as is applied at once. */
+    memset(text, 'x', sizeof(text) - 1);
+    store_sim_kv_faults_set(rig.kv, (struct store_sim_kv_faults){.write_busy_ppm = 1000000});
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(propose(&rig, text), TORC_OK);
+    rig_run(&rig, 10);
+    cr_assert(shard_group_is_stalled(rig.group));
+    cr_assert_lt(notes.values, before + 8);
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(propose(&rig, "value"), TORC_OK);
+        rig_run(&rig, 10);
+    }
+    store_sim_kv_faults_set(rig.kv, (struct store_sim_kv_faults){0});
+    rig_run(&rig, 100);
+    cr_assert_eq(notes.values, before + 16); /* notes_apply saw to the order. */
+    cr_assert_eq(notes.shown, notes.applied);
+    end(&rig);
 }
 
 /* What is chosen is applied in order, once, and marked in the log behind its records. */

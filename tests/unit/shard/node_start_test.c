@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ring/token.h"
+#include "shard/codec.h"
 #include "shard/keys.h"
 #include "shard/node.h"
 #include "tests/lib/trio.h"
@@ -69,10 +70,30 @@ Test(node_start, timing_is_looked_at)
     trio_free(trio);
 }
 
-/* A birth record or a state that does not decode is no torn write: the node does not start. */
+/* The record that the replica lives here says of a group that it lives elsewhere. */
+static void move_birth(struct trio *trio, uint32_t node, uint32_t group)
+{
+    struct base_bytes payload = trio_disk_birth(trio, node, group), moved;
+    struct counting counting;
+    struct shard_birth birth;
+    cr_assert_eq(shard_codec_birth_decode(payload, counting_init(&counting), &birth), TORC_OK);
+    for (uint32_t i = 0; i < birth.group.replica_count; i++) {
+        if (birth.group.replicas[i].node == node)
+            birth.group.replicas[i].node = 9;
+    }
+    shard_codec_birth_encode(&birth, &counting.allocator, &moved);
+    cr_assert_eq(moved.size, payload.size);
+    memcpy((void *)(uintptr_t)payload.data, moved.data, moved.size);
+    base_free(&counting.allocator, (void *)(uintptr_t)moved.data, moved.size);
+    shard_birth_fini(&birth);
+    counting_fini(&counting);
+}
+
+/* A birth record or a state that does not decode, or a birth elsewhere, is no torn write: the node
+ * does not start. */
 Test(node_start, what_does_not_decode_ends_it)
 {
-    for (int what = 0; what < 3; what++) {
+    for (int what = 0; what < 4; what++) {
         struct trio *trio = serving(1);
         trio_kill(trio, 3);
         uint8_t key[SHARD_KEY_STATE_SIZE];
@@ -80,6 +101,8 @@ Test(node_start, what_does_not_decode_ends_it)
         if (what < 2) {
             shard_key_state_write(key, (uint32_t)what);
             write_state(trio, 3, base_bytes_of(key, sizeof(key)), "no state");
+        } else if (what == 2) {
+            move_birth(trio, 3, 1);
         } else {
             memset((void *)(uintptr_t)birth.data, 0xff, birth.size);
         }
@@ -187,5 +210,27 @@ Test(node_start, the_longest_lease_of_an_earlier_life_is_waited_for)
     cr_assert_eq(trio_leader(trio, 0), 0);
     cr_assert_eq(trio_leader(trio, 1), 0);
     cr_assert(trio_run_until_serving(trio, 5000));
+    trio_free(trio);
+}
+
+/* Without the map that it kept for addresses a node speaks to nobody until its own state tells it
+ * the map again; then it catches up. */
+Test(node_start, a_lost_map_comes_back_from_the_state)
+{
+    struct trio *trio = serving(1);
+    cr_assert(append(trio, "a"));
+    trio_run(trio, 200);
+    uint32_t node = trio_leader(trio, 1) % TRIO_NODES + 1;
+    trio_kill(trio, node);
+    static const uint8_t hint[] = {'m', 'm', 'a', 'p'};
+    write_state(trio, node, base_bytes_of(hint, sizeof(hint)), "no map");
+    cr_assert(append(trio, "a"));
+    trio_start(trio, node);
+    trio_run(trio, 2000);
+    cr_assert_gt(shard_node_map(trio_node(trio, node))->version, 1);
+    struct consensus_info info, leaders;
+    cr_assert(shard_node_replica_info(trio_node(trio, node), 1, &info));
+    cr_assert(shard_node_replica_info(trio_node(trio, trio_leader(trio, 1)), 1, &leaders));
+    cr_assert_eq(info.applied, leaders.applied);
     trio_free(trio);
 }

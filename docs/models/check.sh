@@ -16,7 +16,7 @@ spin $flags -a "$model" >said 2>&1 || {
     cat said
     exit 1
 }
-gcc -O2 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -DMEMLIM=6000 -o pan pan.c
+gcc -O2 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=2048 -DMEMLIM=4000 -o pan pan.c
 started=$SECONDS
 ./pan -m500000 >pan.out 2>&1 || true
 states=$(sed -nE 's/^ *([0-9.e+]+) states, stored.*/\1/p' pan.out | head -1)

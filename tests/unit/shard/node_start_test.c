@@ -234,3 +234,23 @@ Test(node_start, a_lost_map_comes_back_from_the_state)
     cr_assert_eq(info.applied, leaders.applied);
     trio_free(trio);
 }
+
+/* One that has lost the map in both places knows nobody: it stands for election before nobody, and
+ * the others go on. */
+Test(node_start, a_node_that_knows_nobody_disturbs_nobody)
+{
+    struct trio *trio = serving(1);
+    uint32_t leader = trio_leader(trio, 1), node = leader % TRIO_NODES + 1;
+    trio_kill(trio, node);
+    trio_disk_rot(trio, node, 0);
+    static const uint8_t hint[] = {'m', 'm', 'a', 'p'};
+    write_state(trio, node, base_bytes_of(hint, sizeof(hint)), "no map");
+    trio_start(trio, node);
+    trio_run(trio, 3000);
+    struct consensus_info info;
+    cr_assert(shard_node_replica_info(trio_node(trio, node), 1, &info));
+    cr_assert_eq(info.role, CONSENSUS_CANDIDATE);
+    cr_assert_eq(trio_leader(trio, 1), leader);
+    cr_assert(append(trio, "a"));
+    trio_free(trio);
+}

@@ -10,6 +10,9 @@ void check_outcome_in_time(struct sim *sim, const struct sim_task *task)
     uint64_t from_us = task->asked_us > deaf_us ? task->asked_us : deaf_us;
     /* A whole router begins only so many commands of a connection, then the next. */
     uint32_t rounds = router->is_whole ? task->index / router->commands_max + 1 : 1;
+    /* ... and of all of them. */
+    if (router->is_whole)
+        rounds += SIM_CLIENTS_MAX * SIM_TASKS_MAX / sim->options.inflight_max;
     uint64_t most_us = 1000ull * sim->options.request_timeout_ms * rounds + CHECK_LATE_US;
     if (sim->now_us - from_us > most_us)
         sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", task->client,

@@ -18,6 +18,18 @@ static void init(struct sim *sim, uint32_t index)
     stream_init(sim, client);
 }
 
+/* Some are long; some stand together, for what is between the braces. */
+static void name(const struct sim *sim, struct sim_key *key, uint32_t number)
+{
+    const char *letter = kind_letters[key->kind];
+    if ((sim->options.seed + number) % 3 == 2)
+        snprintf(key->name, sizeof(key->name), "{tag}%s%u", letter, number);
+    else if ((sim->options.seed + number) % 7 == 3)
+        snprintf(key->name, sizeof(key->name), "%s%u%050u", letter, number, 0);
+    else
+        snprintf(key->name, sizeof(key->name), "%s%u", letter, number);
+}
+
 void client_init(struct sim *sim)
 {
     sim->key_count = sim->options.keys * SIM_KEY_KINDS;
@@ -25,7 +37,7 @@ void client_init(struct sim *sim)
     for (uint32_t i = 0; i < sim->key_count; i++) {
         struct sim_key *key = &sim->keys[i];
         key->kind = (enum sim_key_kind)(i % SIM_KEY_KINDS);
-        snprintf(key->name, sizeof(key->name), "%s%u", kind_letters[key->kind], i / SIM_KEY_KINDS);
+        name(sim, key, i / SIM_KEY_KINDS);
     }
     for (uint32_t i = 0; i < sim->options.clients; i++)
         init(sim, i);

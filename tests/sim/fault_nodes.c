@@ -114,8 +114,9 @@ bool fault_would_be_noticed(const struct sim *sim, const struct sim_host *host, 
     bool known = false;
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         const struct sim_host *peer = &sim->hosts[i];
+        /* One without a map knows no peers. */
         known |= i != host->index && peer->node != NULL && peer->identity == SIM_GENUINE &&
-                 peer->seen_batch[host->index] > batch;
+                 shard_node_map(peer->node)->version > 0 && peer->seen_batch[host->index] > batch;
     }
     return known && knows_peers(kv);
 }

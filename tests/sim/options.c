@@ -116,6 +116,24 @@ static uint32_t count_of(uint64_t faults)
     return (uint32_t)__builtin_popcountll(faults);
 }
 
+/* What is asked for, and the limits of who takes it; from numbers of its own as well. */
+static void draw_workload(struct sim_options *options)
+{
+    struct base_prng drawn = base_prng_seeded(options->seed ^ UINT64_C(0x776F726B));
+    struct base_prng *prng = &drawn;
+    options->read_share = often(prng, 500) ? 300 : (uint32_t)pick(prng, 50, 950);
+    /* Histories of registers that many write at once are beyond what a judge can tell apart. */
+    options->kinds[SIM_KEY_REGISTER] = 1;
+    for (uint32_t i = SIM_KEY_REGISTER + 1; i < SIM_KEY_KINDS; i++)
+        options->kinds[i] = often(prng, 600) ? 1 : (uint32_t)pick(prng, 1, 20);
+    options->hot_share = often(prng, 600) ? 0 : (uint32_t)pick(prng, 1, 900);
+    if (often(prng, 100))
+        options->value_size_max = (uint32_t)pick(prng, 200, SIM_VALUE_SIZE_MAX - 32);
+    options->inflight_max = (uint32_t)pick(prng, 16, often(prng, 500) ? 64 : 1024);
+    options->output_pause = (uint32_t)pick(prng, 1, often(prng, 500) ? 100 : 4096);
+    options->router_message_max = (uint32_t)pick(prng, 400, often(prng, 500) ? 1000 : 65536);
+}
+
 /* All kinds, or any part of them; one or two of them may drown the others. From numbers of its own:
  * another kind of fault does not change the rest of a seed. */
 static void draw_faults(struct sim_options *options)
@@ -166,6 +184,7 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->request_timeout_ms = (uint32_t)pick(prng, 1000, 4000);
     options->silence_ms = (uint32_t)pick(prng, 100, 600);
     draw_node(prng, options);
+    draw_workload(options);
     draw_faults(options);
 }
 
@@ -189,11 +208,14 @@ void sim_options_print(const struct sim_options *o, FILE *out)
             (unsigned long long)o->chaos_us, o->rate_min, o->rate_max,
             (unsigned long long)o->wall_error_ms_max, o->busy);
     fprintf(out,
+            " reads=%u kinds=%u/%u/%u/%u hot=%u inflight=%u output_pause=%u router_message=%u"
             " sector=%u segment=%llu batch=%u log_size_max=%llu flush_bytes=%llu keys=%u value=%u"
             " timeout_ms=%u silence_ms=%u lease_ms=%u heartbeat=%u election=%u retransmit=%u "
             "window=%u/%zu"
-            " cache=%zu message=%zu reads=%u apply=%zu credit=%u read_batches=%u greeting=%u\n",
-            o->sector_size, (unsigned long long)o->segment_size, o->batch_size_max,
+            " cache=%zu message=%zu reads_max=%u apply=%zu credit=%u read_batches=%u greeting=%u\n",
+            o->read_share, o->kinds[0], o->kinds[1], o->kinds[2], o->kinds[3], o->hot_share,
+            o->inflight_max, o->output_pause, o->router_message_max, o->sector_size,
+            (unsigned long long)o->segment_size, o->batch_size_max,
             (unsigned long long)n->log_size_max, (unsigned long long)n->flush_bytes, o->keys,
             o->value_size_max, o->request_timeout_ms, o->silence_ms, o->lease_ms,
             t->heartbeat_interval_ms, t->election_timeout_ms, t->retransmit_timeout_ms,

@@ -47,13 +47,15 @@ void recorder_end(struct sim *sim, const struct sim_task *task,
         return;
     struct history *history = history_of(sim, key);
     struct history_op answer = {.return_time = ++sim->tick, .outcome = HISTORY_FAILED};
-    if (outcome->type == ROUTER_ANSWERED) {
+    /* A value that would be too large: nothing was done. */
+    bool error = outcome->type == ROUTER_ANSWERED && outcome->result->kind == WIRE_RESULT_ERROR;
+    if (outcome->type == ROUTER_ANSWERED && !error) {
         const struct wire_result *result = outcome->result;
         bool get = task->op.type == WIRE_OP_GET;
         answer.outcome = HISTORY_OK;
         answer.version = result->version;
         answer.result_number = (int64_t)result->number;
-        if (result->kind == WIRE_RESULT_ERROR || (result->kind == WIRE_RESULT_NIL && !get))
+        if (result->kind == WIRE_RESULT_NIL && !get)
             answer.outcome = HISTORY_REFUSED;
         if (get && result->kind == WIRE_RESULT_BYTES)
             answer.result_value = history_value(&history->values, result->bytes);

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 
 struct resp_out {
-    uint8_t bytes[4096];
+    uint8_t bytes[16384];
     size_t size;
 };
 

@@ -6,7 +6,10 @@
 #include "base/assert.h"
 #include "tests/sim/clients.h"
 
-enum { ROUTER_TURN_US_MAX = 50 }; /* What else comes so soon is of the same turn. */
+enum {
+    ROUTER_TURN_US_MAX = 50, /* What else comes so soon is of the same turn. */
+    ROUTER_BARE_INFLIGHT_MAX = 1024,
+};
 
 const struct router_courier *sim_router_courier(const struct sim_router *router)
 {
@@ -29,9 +32,9 @@ static struct router_courier_config courier_config(const struct sim *sim,
         .probe_ms = 50,
         .probe_max_ms = 1000,
         .resend_ms = 500,
-        .inflight_max = 1024,
+        .inflight_max = router->is_whole ? sim->options.inflight_max : ROUTER_BARE_INFLIGHT_MAX,
         .inflight_size_max = 1 << 20,
-        .message_size_max = 4096,
+        .message_size_max = sim->options.router_message_max,
     };
 }
 
@@ -41,7 +44,7 @@ static struct router *whole_new(struct sim *sim, const struct sim_router *router
         .courier = courier_config(sim, router),
         .clients_max = SIM_CLIENTS_MAX,
         .client_inflight_max = router->commands_max,
-        .client_output_pause = 1024,
+        .client_output_pause = sim->options.output_pause,
         .client_output_max = 1 << 20,
         .version = "0",
         .run_id = "0000000000000000000000000000000000000000",
@@ -272,7 +275,7 @@ void sim_router_turn(struct sim *sim, struct sim_router *router)
 void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task *task)
 {
     router_courier_turn(router->bare, sim->now_us);
-    TORC_ASSERT(router_courier_has_room(router->bare, 1, 512));
+    TORC_ASSERT(router_courier_has_room(router->bare, 1, SIM_VALUE_SIZE_MAX + 100));
     /* Two clients are one caller: what both ask of a key travels in order, often as one request. */
     router_courier_add(router->bare, task->client / 2 + 1, &task->op, task, 0);
     flush_bare(sim, router);

@@ -51,8 +51,9 @@ enum {
     SIM_TOOL = SIM_NODES_MAX + SIM_ROUTERS_MAX, /* The place that sends the first map. */
     SIM_PLACES_MAX = SIM_TOOL + 1,              /* Nodes, then routers, then the tool. */
     SIM_VNODE_BITS_MAX = 7,
-    SIM_EVENTS_MAX = 200000, /* Under way at once; more: messages breed. */
-    SIM_TRACE_MAX = 4096,    /* Last events, of which a failure shows some. */
+    SIM_VALUE_SIZE_MAX = 3000, /* Of what is put: several of them fit into a value. */
+    SIM_EVENTS_MAX = 200000,   /* Under way at once; more: messages breed. */
+    SIM_TRACE_MAX = 4096,      /* Last events, of which a failure shows some. */
 };
 
 /* ---- Options
@@ -121,6 +122,14 @@ enum sim_fault {
 enum { SIM_KINDS_MIN = 5 }; /* That happen in a run which is not narrowed. */
 #define SIM_FAULTS_ALL ((UINT64_C(1) << SIM_FAULT_COUNT) - 1)
 
+enum sim_key_kind {
+    SIM_KEY_REGISTER, /* Everything may be done to it. */
+    SIM_KEY_COUNTER,  /* Only added to. */
+    SIM_KEY_LIST,     /* Only appended to: unique words. */
+    SIM_KEY_EXPIRING, /* Put with a time to live. */
+    SIM_KEY_KINDS,
+};
+
 struct sim_options {
     uint64_t seed;
     uint32_t nodes, groups, routers, clients; /* groups: data groups. */
@@ -141,6 +150,12 @@ struct sim_options {
     uint32_t batch_size_max;
     uint32_t keys; /* Of each kind. */
     uint32_t value_size_max;
+    uint32_t read_share;           /* Per mille, of what is asked of keys that are counted in. */
+    uint32_t kinds[SIM_KEY_KINDS]; /* How often keys of each kind, beside the others. */
+    uint32_t hot_share;            /* Per mille: of one key of them. */
+    uint32_t inflight_max;         /* Operations of one router. */
+    uint32_t output_pause;         /* Bytes of replies, after which it begins no more. */
+    uint32_t router_message_max;   /* Bytes of a REQUEST that several share. */
     uint32_t request_timeout_ms, silence_ms;
     uint32_t lease_ms;              /* Of leaders; 0: none, reads ask a majority. */
     uint64_t operations_max;        /* Asked for before healing; 0: no bound. */
@@ -423,7 +438,7 @@ struct sim_host {
 /* ---- Routers and clients
  * -------------------------------------------------------------------------- */
 
-enum { SIM_REQUESTS_MAX = 65536 };
+enum { SIM_REQUESTS_MAX = 1 << 20 };
 
 struct sim_request { /* By a router's running number. */
     bool writes;
@@ -461,14 +476,6 @@ struct sim_router {
     uint64_t map_version, epochs[1 << SIM_VNODE_BITS_MAX];
 };
 
-enum sim_key_kind {
-    SIM_KEY_REGISTER, /* Everything may be done to it. */
-    SIM_KEY_COUNTER,  /* Only added to. */
-    SIM_KEY_LIST,     /* Only appended to: unique words. */
-    SIM_KEY_EXPIRING, /* Put with a time to live. */
-    SIM_KEY_KINDS,
-};
-
 struct sim_expiry {       /* Of a key that is only put, with a time to live, and read. */
     uint64_t known;       /* Newest version that was answered or seen. */
     uint64_t until_ms;    /* Its end, in the group's time. */
@@ -478,7 +485,7 @@ struct sim_expiry {       /* Of a key that is only put, with a time to live, and
 
 struct sim_key { /* What clients know of a key. */
     struct sim_expiry expiry;
-    char name[16];
+    char name[64];
     enum sim_key_kind kind;
     int64_t added_acked, added_unknown; /* Counters. */
     struct sim_word *words;             /* Lists. */
@@ -503,7 +510,7 @@ struct sim_task { /* One operation on one key that a client has asked for. */
     bool busy;
     uint32_t key;
     struct wire_op op;
-    uint8_t value[256];
+    uint8_t value[SIM_VALUE_SIZE_MAX];
     size_t history; /* Place in the key's history. */
     size_t word;    /* Of the key's words: its own; of a read: how many there were. */
     uint64_t asked_us;

@@ -18,14 +18,14 @@ static void set_value(struct sim *sim, struct sim_task *task, const char *prefix
     task->op.value = base_bytes_of(task->value, (size_t)size + pad);
 }
 
-static void choose_register(struct sim *sim, struct sim_task *task)
+static void choose_register(struct sim *sim, struct sim_task *task, bool read)
 {
     struct wire_op *op = &task->op;
     uint64_t drawn = sim_draw(sim, 0, 9);
-    op->type = drawn < 4   ? WIRE_OP_GET
-               : drawn < 8 ? WIRE_OP_PUT
-               : drawn < 9 ? WIRE_OP_DELETE
-                           : WIRE_OP_APPEND;
+    op->type = drawn < 4 || read ? WIRE_OP_GET
+               : drawn < 8       ? WIRE_OP_PUT
+               : drawn < 9       ? WIRE_OP_DELETE
+                                 : WIRE_OP_APPEND;
     if (op->type == WIRE_OP_PUT && sim_chance(sim, 300))
         op->condition = sim_chance(sim, 500) ? WIRE_IF_ABSENT : WIRE_IF_PRESENT;
     if (op->type == WIRE_OP_PUT || op->type == WIRE_OP_APPEND)
@@ -43,15 +43,31 @@ static void choose_word(struct sim *sim, struct sim_task *task, struct sim_key *
         (struct sim_word){.number = sim->word_number, .client = task->client};
 }
 
+/* The first of a kind may be hot. */
+static uint32_t choose_key(struct sim *sim)
+{
+    const struct sim_options *options = &sim->options;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < SIM_KEY_KINDS; i++)
+        sum += options->kinds[i];
+    uint64_t drawn = sim_draw(sim, 0, sum - 1);
+    uint32_t kind = 0;
+    while (drawn >= options->kinds[kind])
+        drawn -= options->kinds[kind++];
+    if (kind != SIM_KEY_REGISTER && sim_chance(sim, options->hot_share))
+        return kind;
+    return kind + SIM_KEY_KINDS * (uint32_t)sim_draw(sim, 0, options->keys - 1);
+}
+
 void workload_choose(struct sim *sim, struct sim_task *task)
 {
-    task->key = (uint32_t)sim_draw(sim, 0, sim->key_count - 1);
+    task->key = choose_key(sim);
     struct sim_key *key = &sim->keys[task->key];
     task->op = (struct wire_op){.key = base_bytes_text(key->name)};
-    bool read = sim_chance(sim, 300);
+    bool read = sim_chance(sim, sim->options.read_share);
     switch (key->kind) {
     case SIM_KEY_REGISTER:
-        choose_register(sim, task);
+        choose_register(sim, task, read);
         return;
     case SIM_KEY_COUNTER:
         task->op.type = read ? WIRE_OP_GET : WIRE_OP_ADD;
@@ -65,7 +81,7 @@ void workload_choose(struct sim *sim, struct sim_task *task)
         return;
     case SIM_KEY_EXPIRING:
         task->op.type = WIRE_OP_GET;
-        if (sim_chance(sim, 600))
+        if (read || sim_chance(sim, 400))
             return;
         task->op.type = WIRE_OP_PUT;
         task->op.expiry_mode = WIRE_EXPIRY_RELATIVE;

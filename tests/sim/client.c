@@ -5,6 +5,8 @@
 #include "base/assert.h"
 #include "tests/sim/clients.h"
 
+enum { CLIENT_TOGETHER_MAX = 4, CLIENT_TOGETHER_PER_MILLE = 80 };
+
 static const char *const kind_letters[SIM_KEY_KINDS] = {"r", "c", "l", "e"};
 
 static void init(struct sim *sim, uint32_t index)
@@ -74,9 +76,8 @@ void client_rest(struct sim *sim, struct sim_client *client)
         again(sim, client);
 }
 
-static void ask(struct sim *sim, struct sim_client *client, struct sim_task *task)
+static void begin(struct sim *sim, struct sim_client *client, struct sim_task *task)
 {
-    struct sim_router *router = &sim->routers[client->router];
     task->busy = true;
     client->in_flight++;
     client->burst++;
@@ -85,10 +86,21 @@ static void ask(struct sim *sim, struct sim_client *client, struct sim_task *tas
     check_expiry_asked(&sim->keys[task->key], task);
     recorder_begin(sim, task);
     sim_trace(sim, "ask", client->index, task->key, task->op.type, task->op.value.size);
+}
+
+static void ask(struct sim *sim, struct sim_client *client, struct sim_task *task)
+{
+    struct sim_router *router = &sim->routers[client->router];
+    begin(sim, client, task);
     if (router->is_whole)
-        resp_client_ask(sim, client->stream, task);
+        resp_client_ask(sim, client->stream, task, 1);
     else
         sim_router_add(sim, router, task);
+}
+
+static bool is_rushing(const struct sim *sim)
+{
+    return sim->now_us < sim->rush_until_us;
 }
 
 /* Many writes of registers at once are more than a judge of their histories can tell apart. */
@@ -101,19 +113,49 @@ static bool is_too_much(const struct sim *sim, const struct sim_client *client,
         if (client->tasks[i].busy && sim->keys[client->tasks[i].key].kind == SIM_KEY_REGISTER)
             return true;
     }
-    return sim->now_us < sim->rush_until_us;
+    return is_rushing(sim);
+}
+
+/* One command on several keys, as many as there is room for from `first` on. Returns their number;
+ * 0: not this time. */
+static uint32_t ask_together(struct sim *sim, struct sim_client *client, uint32_t first)
+{
+    const struct sim_options *options = &sim->options;
+    uint32_t room = SIM_TASKS_MAX - first;
+    if (!sim->routers[client->router].is_whole || room < 2 ||
+        !sim_chance(sim, CLIENT_TOGETHER_PER_MILLE))
+        return 0;
+    struct sim_task *tasks = &client->tasks[first];
+    uint32_t count =
+        (uint32_t)sim_draw(sim, 2, room < CLIENT_TOGETHER_MAX ? room : CLIENT_TOGETHER_MAX);
+    bool writes = count <= options->keys && sim_chance(sim, 300) && !is_rushing(sim);
+    if (writes)
+        workload_choose_writes(sim, tasks, count);
+    else
+        workload_choose_reads(sim, tasks, count);
+    for (uint32_t i = 0; i < count; i++)
+        begin(sim, client, &tasks[i]);
+    resp_client_ask(sim, client->stream, tasks, count);
+    sim->coverage->read_together += !writes;
+    sim->coverage->written_together += writes;
+    return count;
 }
 
 /* Some things at once; commands of a connection on one key take effect in this order. */
 static void ask_burst(struct sim *sim, struct sim_client *client)
 {
-    bool rush = sim->now_us < sim->rush_until_us;
+    bool rush = is_rushing(sim);
     uint64_t left = !rush && sim_chance(sim, 600) ? 1 : sim_draw(sim, 1, CLIENT_BURST_MAX);
     uint64_t most = sim->options.operations_max;
     for (uint32_t i = 0; left > 0 && i < SIM_TASKS_MAX; i++, left--) {
         if (most != 0 && sim->operations_asked == most)
             return; /* What is asked after healing is not counted. */
         sim->operations_asked++;
+        uint32_t together = ask_together(sim, client, i);
+        if (together > 0) {
+            i += together - 1;
+            continue;
+        }
         do
             workload_choose(sim, &client->tasks[i]);
         while (is_too_much(sim, client, &client->tasks[i]));
@@ -132,13 +174,17 @@ static bool any_busy(const struct sim *sim)
 
 bool client_all_read(const struct sim *sim)
 {
-    return sim->keys_read == sim->key_count && !any_busy(sim);
+    return sim->keys_read == sim->key_count && !any_busy(sim) && check_scan_is_over(sim);
 }
 
 static void ask_last(struct sim *sim, struct sim_client *client)
 {
-    if (client->index == 0 && !any_busy(sim) && workload_choose_last(sim, &client->tasks[0]))
+    if (client->index != 0 || any_busy(sim))
+        return;
+    if (workload_choose_last(sim, &client->tasks[0]))
         ask(sim, client, &client->tasks[0]);
+    else if (!check_scan_is_over(sim) && !sim->scan.waits && sim->routers[client->router].is_whole)
+        resp_client_scan(sim, client->stream);
 }
 
 /* It goes to another router when this one has closed its end as well. */

@@ -56,8 +56,9 @@ enum sim_stream_state { /* As its client sees it. */
 };
 
 struct sim_asked {
-    struct sim_task *task; /* NULL: garbage. */
-    const char *error;     /* How its refusal begins. */
+    struct sim_task *task; /* The first; NULL: garbage, or a scan. */
+    uint32_t count;        /* Tasks of one command, side by side in the client. */
+    const char *error;     /* How its refusal begins; NULL: a scan. */
 };
 
 struct sim_stream {
@@ -114,7 +115,10 @@ void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task 
 /* ---- Clients. */
 
 /* resp_client.c */
-void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *task);
+/* One, or several of which all read or all write: MGET, MSET. */
+void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *tasks,
+                     uint32_t count);
+void resp_client_scan(struct sim *sim, struct sim_stream *stream);
 /* Something that is refused with `error`. False: not now. */
 bool resp_client_misspeak(struct sim *sim, struct sim_stream *stream, const char *bytes,
                           const char *error, bool ends);
@@ -131,6 +135,9 @@ void client_rest(struct sim *sim, struct sim_client *client);
 
 /* workload.c */
 void workload_choose(struct sim *sim, struct sim_task *task);
+/* For a command on several keys: reads of any, writes of as many registers. */
+void workload_choose_reads(struct sim *sim, struct sim_task *tasks, uint32_t count);
+void workload_choose_writes(struct sim *sim, struct sim_task *tasks, uint32_t count);
 /* What is left to be written and read after healing. False: nothing. */
 bool workload_choose_last(struct sim *sim, struct sim_task *task);
 
@@ -138,5 +145,11 @@ bool workload_choose_last(struct sim *sim, struct sim_task *task);
 void recorder_begin(struct sim *sim, struct sim_task *task);
 void recorder_end(struct sim *sim, const struct sim_task *task,
                   const struct router_outcome *outcome);
+
+/* check_scan.c: whether it was over all keys; the next command; its reply; nobody will reply. */
+bool check_scan_is_over(const struct sim *sim);
+void check_scan_ask(struct sim *sim, struct resp_out *out);
+void check_scan_heard(struct sim *sim, const struct resp_reply *reply);
+void check_scan_given_up(struct sim *sim);
 
 #endif /* TORC_TESTS_SIM_CLIENTS_H */

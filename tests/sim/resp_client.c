@@ -72,13 +72,37 @@ static void note_asked(struct sim_stream *stream, struct sim_asked asked)
     stream->asked[(stream->asked_first + stream->asked_count++) % CLIENT_ASKED_MAX] = asked;
 }
 
-void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *task)
+static void write_together(struct resp_out *out, const struct sim_task *tasks, uint32_t count)
+{
+    bool writes = tasks[0].op.type == WIRE_OP_PUT;
+    resp_command(out, 1 + (writes ? 2 : 1) * (size_t)count);
+    resp_arg_text(out, writes ? "MSET" : "MGET");
+    for (uint32_t i = 0; i < count; i++) {
+        resp_arg(out, tasks[i].op.key);
+        if (writes)
+            resp_arg(out, tasks[i].op.value);
+    }
+}
+
+void resp_client_ask(struct sim *sim, struct sim_stream *stream, struct sim_task *tasks,
+                     uint32_t count)
 {
     TORC_ASSERT(stream->state == SIM_STREAM_OPEN);
-    note_asked(stream, (struct sim_asked){.task = task});
-    write_command(&stream->unsent, &task->op);
+    note_asked(stream, (struct sim_asked){.task = tasks, .count = count});
+    if (count > 1)
+        write_together(&stream->unsent, tasks, count);
+    else
+        write_command(&stream->unsent, &tasks[0].op);
     if (stream->unsent.size > RESP_UNSENT_MAX || sim_chance(sim, 300))
         resp_client_flush(sim, stream);
+}
+
+void resp_client_scan(struct sim *sim, struct sim_stream *stream)
+{
+    TORC_ASSERT(stream->state == SIM_STREAM_OPEN);
+    note_asked(stream, (struct sim_asked){.task = NULL});
+    check_scan_ask(sim, &stream->unsent);
+    resp_client_flush(sim, stream);
 }
 
 bool resp_client_misspeak(struct sim *sim, struct sim_stream *stream, const char *bytes,
@@ -154,6 +178,24 @@ static struct router_outcome outcome_of(struct sim *sim, const struct sim_stream
     return (struct router_outcome){.type = ROUTER_ANSWERED, .result = result};
 }
 
+/* Each of several tasks of a command gets its element of an array, or what all get. */
+static void hear_together(struct sim *sim, struct sim_stream *stream, struct sim_task *tasks,
+                          uint32_t count, const struct resp_reply *reply)
+{
+    struct base_bytes rest = reply->bytes;
+    bool each = reply->type == '*' && reply->number == count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct resp_reply element = *reply;
+        struct wire_result result;
+        size_t size = 0;
+        if (each && resp_read(rest, &element, &size) != RESP_WHOLE)
+            fail(sim, stream, &tasks[i], reply);
+        rest = base_bytes_of(rest.data + size, rest.size - size);
+        struct router_outcome outcome = outcome_of(sim, stream, &tasks[i], &element, &result);
+        client_done(sim, &tasks[i], 0, &outcome);
+    }
+}
+
 static void hear_reply(struct sim *sim, struct sim_stream *stream, const struct resp_reply *reply)
 {
     if (stream->asked_count == 0)
@@ -164,11 +206,20 @@ static void hear_reply(struct sim *sim, struct sim_stream *stream, const struct 
     struct sim_task *task = asked.task;
     stream->asked_first = (stream->asked_first + 1) % CLIENT_ASKED_MAX;
     stream->asked_count--;
+    if (task == NULL && asked.error == NULL) {
+        check_scan_heard(sim, reply);
+        client_rest(sim, &sim->clients[stream->client]);
+        return;
+    }
     if (task == NULL && (reply->type != '-' || !resp_begins(reply->bytes, asked.error)))
         sim_fail(sim, "resp", "client %u gets '%c%.*s' for '%s'", stream->client, reply->type,
                  (int)reply->bytes.size, (const char *)reply->bytes.data, asked.error);
     if (task == NULL)
         return;
+    if (asked.count > 1) {
+        hear_together(sim, stream, task, asked.count, reply);
+        return;
+    }
     struct wire_result result;
     struct router_outcome outcome = outcome_of(sim, stream, task, reply, &result);
     client_done(sim, task, 0, &outcome);
@@ -200,9 +251,11 @@ static void hear_bytes(struct sim *sim, struct sim_stream *stream, struct base_b
 static void give_up(struct sim *sim, struct sim_stream *stream)
 {
     for (size_t i = 0; i < stream->asked_count; i++) {
-        struct sim_task *task = stream->asked[(stream->asked_first + i) % CLIENT_ASKED_MAX].task;
-        if (task != NULL)
-            client_abandon(sim, task);
+        struct sim_asked asked = stream->asked[(stream->asked_first + i) % CLIENT_ASKED_MAX];
+        for (uint32_t k = 0; k < asked.count; k++)
+            client_abandon(sim, &asked.task[k]);
+        if (asked.task == NULL && asked.error == NULL)
+            check_scan_given_up(sim);
     }
     stream->asked_count = 0;
 }

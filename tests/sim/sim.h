@@ -264,6 +264,9 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(expired_reads, true)                                                                         \
     X(reads_checked, true)                                                                         \
     X(states_compared, true)                                                                       \
+    X(read_together, true)                                                                         \
+    X(written_together, true)                                                                      \
+    X(scans, true)                                                                                 \
     X(histories, true)                                                                             \
     X(histories_undecided, false)
 
@@ -490,6 +493,7 @@ struct sim_key { /* What clients know of a key. */
     int64_t added_acked, added_unknown; /* Counters. */
     struct sim_word *words;             /* Lists. */
     size_t word_count, words_capacity;
+    bool scanned;
     struct wire_result_kept { /* The last read, after healing. */
         bool written, read, present;
         uint8_t *bytes;
@@ -572,6 +576,10 @@ struct sim {
     uint64_t tool_number, word_number, value_number, tick;
     struct sim_key *keys;
     uint32_t key_count, keys_read;
+    struct { /* Over all keys, at rest. */
+        bool waits, counting, over;
+        uint64_t cursor;
+    } scan;
     struct history_set histories;
     struct sim_slot *slots[SIM_GROUPS_MAX];
     size_t slots_capacity[SIM_GROUPS_MAX];

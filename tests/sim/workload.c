@@ -93,6 +93,30 @@ void workload_choose(struct sim *sim, struct sim_task *task)
     }
 }
 
+void workload_choose_reads(struct sim *sim, struct sim_task *tasks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_task *task = &tasks[i];
+        task->key = choose_key(sim);
+        task->op = (struct wire_op){.type = WIRE_OP_GET,
+                                    .key = base_bytes_text(sim->keys[task->key].name)};
+        task->word = sim->keys[task->key].word_count;
+    }
+}
+
+void workload_choose_writes(struct sim *sim, struct sim_task *tasks, uint32_t count)
+{
+    uint32_t keys = sim->options.keys, first = (uint32_t)sim_draw(sim, 0, keys - 1);
+    TORC_ASSERT(count <= keys);
+    for (uint32_t i = 0; i < count; i++) {
+        struct sim_task *task = &tasks[i];
+        task->key = SIM_KEY_REGISTER + SIM_KEY_KINDS * ((first + i) % keys);
+        task->op = (struct wire_op){.type = WIRE_OP_PUT,
+                                    .key = base_bytes_text(sim->keys[task->key].name)};
+        set_value(sim, task, "v", ++sim->value_number, 8);
+    }
+}
+
 /* Every key is written and read once more, each until it is answered. */
 bool workload_choose_last(struct sim *sim, struct sim_task *task)
 {

@@ -112,22 +112,32 @@ static enum torc_status dispatch(struct paxos *paxos, uint32_t from,
     return TORC_MALFORMED;
 }
 
+/* Takes a message of the present life of a peer, or of a later one: its clock and its memory are
+ * others. What is refused says nothing of lives either. */
+static enum torc_status take(struct paxos *paxos, uint32_t from,
+                             const struct consensus_message *message)
+{
+    struct paxos_peer *peer = &paxos->peers[from];
+    const struct paxos_peer known = *peer;
+    if (message->incarnation < peer->incarnation)
+        return TORC_STALE;
+    if (message->incarnation > peer->incarnation) {
+        peer->incarnation = message->incarnation;
+        peer->answer_ms = 0;
+        peer->amnesiac = false;
+    }
+    enum torc_status status = dispatch(paxos, from, message);
+    if (status == TORC_MALFORMED)
+        *peer = known;
+    return status;
+}
+
 enum torc_status paxos_receive(struct paxos *paxos, const struct consensus_message *message)
 {
     uint32_t from = paxos_member_of(paxos, message->from);
     if (!well_formed(paxos, from, message))
         return TORC_MALFORMED;
-    struct paxos_peer *peer = &paxos->peers[from];
-    enum torc_status status = TORC_STALE;
-    if (message->incarnation >= peer->incarnation) {
-        if (message->incarnation > peer->incarnation) {
-            /* Another life: its clock and its memory are others. */
-            peer->incarnation = message->incarnation;
-            peer->answer_ms = 0;
-            peer->amnesiac = false;
-        }
-        status = dispatch(paxos, from, message);
-    }
+    enum torc_status status = take(paxos, from, message);
     if (status == TORC_MALFORMED)
         return status;
     if (message->ballot.round > paxos->round_max)

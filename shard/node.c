@@ -352,8 +352,7 @@ enum torc_status shard_node_new(const struct shard_node_config *config,
     node->turn.log = take_batch(node);
     shard_map_init(&node->map, allocator);
     node_read_map_hint(node);
-    node->greeting = !TORC_MUTANT(NO_GREETING);
-    node->greeting_until_ms = now_ms + config->greeting_timeout_ms;
+    node_greet(node);
     for (size_t i = 0; i < shard_recovery_count(recovery); i++) {
         const struct shard_recovered *recovered = shard_recovery_at(recovery, i);
         /* One whose birth is rotten is lost, and it alone: the status says so (lost_replica). */
@@ -535,6 +534,13 @@ static void trim_log(struct shard_node *node)
 /* ---- The turn
  * ------------------------------------------------------------------------------------- */
 
+void node_greet(struct shard_node *node)
+{
+    node->greeting = !TORC_MUTANT(NO_GREETING);
+    node->greeting_until_ms = node->now_ms + node->config.greeting_timeout_ms;
+    node->greet_at_ms = node->now_ms;
+}
+
 static void greet(struct shard_node *node)
 {
     bool waiting = false;
@@ -619,7 +625,8 @@ static uint64_t replica_wake_at(const struct shard_node *node, const struct node
 
 static void turn_replicas(struct shard_node *node)
 {
-    for (size_t i = 0; i < node->replica_count; i++) {
+    /* The first map may tell of peers to greet. */
+    for (size_t i = 0; i < node->replica_count && !node->greeting; i++) {
         struct node_replica *replica = node->replicas[i];
         if (replica->state == NODE_REPLICA_RUNNING &&
             replica_wake_at(node, replica) <= node->now_ms)

@@ -5,7 +5,8 @@
  *
  * A node starts by greeting the peers that it knows: until they have said how much of its log they
  * saw durable (or the greeting has timed out) it takes part in nothing, so that a disk which was
- * rolled back to an older copy is noticed before it votes.
+ * rolled back to an older copy is noticed before it votes. One that has lost the map, and with it
+ * its peers' addresses, greets when it gets a map again.
  *
  * Ownership: configuration is copied; kv, pool and allocator are borrowed for the node's life;
  * messages are borrowed for the call; what a ready points to is the node's until the next call, but

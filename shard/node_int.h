@@ -123,6 +123,9 @@ struct shard_node {
 /* node.c */
 struct node_replica *node_find_replica(const struct shard_node *node, uint32_t group);
 struct node_peer *node_find_peer(struct shard_node *node, uint32_t id);
+/* Takes part in nothing until its peers have said how much of its log they saw, or a while is over.
+ */
+void node_greet(struct shard_node *node);
 /* Adds an empty replica in its place. */
 struct node_replica *node_add_replica(struct shard_node *node, uint32_t group, uint64_t replica);
 /* Builds state and consensus; statuses of shard_node_new. */

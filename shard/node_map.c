@@ -90,8 +90,11 @@ static void send_map(struct shard_node *node, uint64_t route, uint64_t known_ver
 void node_take_map(struct shard_node *node, const struct shard_map *map)
 {
     TORC_ASSERT(map->version > node->map.version || TORC_MUTANT(OLD_MAP_TAKEN));
+    bool knew_nobody = node->map.version == 0;
     shard_map_copy(&node->map, map);
     rebuild_peers(node);
+    if (knew_nobody && node->config.recovered_batch > 0)
+        node_greet(node); /* Its log is older than its map: whether it is all of it, peers say. */
     write_map_hint(node);
     node->place_at_ms = node->now_ms;
     for (uint32_t i = 0; i < node->subscriber_count; i++)

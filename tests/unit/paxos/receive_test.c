@@ -168,3 +168,13 @@ TEST_BODY(paxos_receive, every_type_has_a_name, setup, teardown)
     cr_assert_str_eq(paxos_type.message_name(PAXOS_TRANSFER + 1), "UNKNOWN");
     rig_start(&rig, NULL);
 }
+
+/* A refused message changes nothing: what it says of its sender's life is not believed. */
+TEST_BODY(paxos_receive, malformed_messages_name_no_life, setup, teardown)
+{
+    rig_start(&rig, NULL);
+    const struct consensus_message heartbeat = {
+        .type = PAXOS_HEARTBEAT, .ballot = theirs, .round = 1};
+    MALFORMED_WITH(heartbeat, type = 77; flawed.incarnation = 9; flawed.ballot.incarnation = 9);
+    cr_assert_eq(rig_receive(&rig, 2, heartbeat), TORC_OK);
+}

@@ -254,3 +254,24 @@ Test(node_start, a_node_that_knows_nobody_disturbs_nobody)
     cr_assert(append(trio, "a"));
     trio_free(trio);
 }
+
+/* An older copy of the log is noticed also when the state beside it lost the map, which is kept
+ * for addresses only: it has promised things that it forgot. */
+Test(node_start, an_older_copy_without_its_map_ends_the_node)
+{
+    struct trio *trio = serving(1);
+    trio_kill(trio, 3);
+    trio_disk_save(trio, 3);
+    trio_start(trio, 3);
+    trio_run(trio, 1000);
+    cr_assert(append(trio, "a"));
+    trio_run(trio, 200);
+    trio_kill(trio, 3);
+    trio_disk_restore(trio, 3);
+    static const uint8_t hint[] = {'m', 'm', 'a', 'p'};
+    write_state(trio, 3, base_bytes_of(hint, sizeof(hint)), "no map");
+    trio_start(trio, 3);
+    trio_run(trio, 1000);
+    cr_assert_not_null(trio_fatal(trio, 3));
+    trio_free(trio);
+}

@@ -49,10 +49,37 @@ for bug in ANSWER DRIFT ROUND FORGET BOOT KEEP ANYHAND; do
     finds lease.pml "-DBUG_$bug"
 done
 
+# defined NAME FILE: whether paxos/FILE has the function's body, not just a call or a declaration.
+defined() {
+    grep -qE "^[a-z][a-z0-9_ ]*[ *]$1\(([^;]*|.*\) \{)$" "paxos/$2"
+}
+
+# The README's tables: `name`, `name` (file.c), ... in the second column; `name` of the model in the first.
+model=
+named=0
 # The backquotes are the document's.
 # shellcheck disable=SC2016
+while IFS='|' read -r _ left right _; do
+    [[ $left =~ \`([a-z]+\.pml)\` ]] && model=${BASH_REMATCH[1]} && continue
+    [[ $left == *'`'* ]] || continue
+    for name in $(grep -oE '`[A-Za-z_]+`' <<<"$left" | tr -d '`'); do
+        grep -qE "^(proctype|inline|#define) $name\(" "$folder/$model" || fail "$model has no $name"
+    done
+    before=$named
+    while read -r group; do
+        file=$(sed -E 's/.*\(([a-z]+\.c)\)/\1/' <<<"$group")
+        for name in $(grep -oE '`[a-z_]+`' <<<"$group" | tr -d '`'); do
+            defined "$name" "$file" || fail "docs/models/README.md: $name is not in paxos/$file"
+            named=$((named + 1))
+        done
+    done < <(grep -oE '[^()]*\([a-z]+\.c\)' <<<"$right")
+    ((named > before)) || fail "docs/models/README.md: no function for $left"
+done < <(sed -n '/^## What stands for what/,/^## What is left out/p' "$folder/README.md")
+((named >= 40)) || fail "docs/models/README.md names only $named functions"
+
+# The comments of the models.
 while read -r name; do
-    grep -qE "\b$name\(" paxos/*.c || fail "docs/models/README.md names $name, which is not in paxos/"
-done < <(grep -oE '`(paxos|canvass|prepare)_[a-z_]+`' "$folder/README.md" | tr -d '`' | sort -u)
+    grep -qE "^[a-z].*\b$name\(" paxos/*.c || fail "a model names $name, which is not in paxos/"
+done < <(grep -ohE '\b(paxos|canvass|prepare)_[a-z_]+' "$folder"/*.pml | sort -u)
 
 ((failures == 0))

@@ -31,6 +31,8 @@
     X(FORMER_LIFE_TAKEN, "a message meant for an earlier life of its receiver is taken")           \
     X(OLD_MAP_TAKEN, "a node takes an older map than the one it has")                              \
     X(ROUTER_OLD_MAP, "a router takes an older map than the one it has")                           \
+    X(GREETING_REFUSED, "a greeting from an earlier life has no answer")                           \
+    X(REQUEST_TWICE, "a message of requests that arrives twice is taken twice")                    \
     X(REFUSED_BATCH_FORGOTTEN, "a batch that the state refused for a moment counts as written")    \
     X(APPLIED_APART, "the applied slot is not written with every batch that it covers")            \
     X(LOCAL_CLOCK, "an entry is applied by the clock of the node instead of its own stamp")        \
@@ -48,6 +50,7 @@
     X(OUTCOME_TO_WRONG_ROUTE, "an answer goes to another router")                                  \
     X(NOTHING_DONE_EARLY, "a router says that nothing was done although a copy may run")           \
     X(ORDER_IGNORED, "what a client asks of one key travels side by side")                         \
+    X(READ_UNKNOWN, "a read beside a write whose outcome is unknown is said to be that as well")   \
     X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \
     X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")
 

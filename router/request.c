@@ -378,7 +378,7 @@ static void parcels_tell(struct router_courier *courier, struct router_request *
             each.result = &result;
         }
         /* A read that travelled with a write changes nothing in any case. */
-        if (outcome->type == ROUTER_UNKNOWN)
+        if (outcome->type == ROUTER_UNKNOWN && !TORC_MUTANT(READ_UNKNOWN))
             each.type = request->parcels[i].writes ? ROUTER_UNKNOWN : ROUTER_NOTHING_DONE;
         courier->sink.done(courier->sink.context, request->parcels[i].call,
                            request->parcels[i].part, &each);

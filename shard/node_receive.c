@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "shard/node_int.h"
 
 /* ---- Who is speaking
@@ -265,10 +266,11 @@ enum torc_status shard_node_receive(struct shard_node *node, uint64_t route, boo
         enum torc_status status = check_peer(node, peer, on_dealer, envelope);
         /* A greeting is answered even so: a stranger learns why nobody listens to it, and a node
          * whose disk is an older copy, which lives a life again, what it has forgotten. */
-        if (status != TORC_OK && envelope->type != WIRE_TYPE_HELLO)
+        bool greets = envelope->type == WIRE_TYPE_HELLO && !TORC_MUTANT(GREETING_REFUSED);
+        if (status != TORC_OK && !greets)
             return status;
     }
-    if (envelope->type == WIRE_TYPE_REQUEST && peer == NULL &&
+    if (envelope->type == WIRE_TYPE_REQUEST && peer == NULL && !TORC_MUTANT(REQUEST_TWICE) &&
         !wire_window_take(window_of(node, route), envelope->incarnation, envelope->number)) {
         node->counters.refused_repeated++;
         return TORC_STALE;

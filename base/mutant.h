@@ -52,7 +52,13 @@
     X(ORDER_IGNORED, "what a client asks of one key travels side by side")                         \
     X(READ_UNKNOWN, "a read beside a write whose outcome is unknown is said to be that as well")   \
     X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \
-    X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")
+    X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")                    \
+    X(DELETE_IN_BATCH_UNSEEN, "what a batch has deleted is still found in the state below it")     \
+    X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
+    X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \
+    X(RESTAMPED, "every copy of a request has a last time of its own")                             \
+    X(SCAN_BOUND_OF_LAST, "SCAN goes on where the group that answered last has come to")           \
+    X(WINDOW_OF_FORMER_LIFE, "a sender's new life is measured by the numbers of its former one")
 
 enum torc_mutant {
     TORC_MUTANT_NONE = 0,

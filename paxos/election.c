@@ -246,10 +246,11 @@ enum torc_status paxos_on_promise(struct paxos *paxos, uint32_t from,
     bool end = (message->flags & PAXOS_END) != 0;
     if (!end && message->last < message->first)
         return TORC_MALFORMED; /* A chunk of nothing would be asked for again for ever. */
+    uint64_t chosen = message->chosen + (PAXOS_MUTANT(PROMISE_ONE_TOO_FAR) ? 1 : 0);
     for (uint32_t i = 0; i < message->entry_count; i++)
-        merge(paxos, &message->entries[i], message->entries[i].slot <= message->chosen);
+        merge(paxos, &message->entries[i], message->entries[i].slot <= chosen);
     peer->promise_next = message->last + 1;
-    if (!end) {
+    if (!end && !PAXOS_MUTANT(PROMISE_PART_COUNTS)) {
         /* A long report takes many messages: time runs while nothing comes. */
         paxos->election_ms = paxos->now_ms + paxos->patience_ms;
         prepare_send(paxos, from);

@@ -307,8 +307,11 @@ void paxos_leader_tick(struct paxos *paxos)
         paxos_step_down(paxos);
         return;
     }
-    if (paxos->transfer_to != 0 && paxos->now_ms >= paxos->transfer_ms)
+    if (paxos->transfer_to != 0 && paxos->now_ms >= paxos->transfer_ms) {
         paxos->transfer_to = 0; /* It did not come about: lead on, without a lease. */
+        if (PAXOS_MUTANT(LEASE_BACK_AFTER_TRANSFER))
+            paxos->lease_dropped = false;
+    }
     if (paxos->now_ms >= paxos->heartbeat_ms) {
         paxos_round_send(paxos);
         if (paxos->transfer_to != 0) {

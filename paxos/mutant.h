@@ -39,7 +39,11 @@
     X(AMNESIAC_VOTES, "a replica that lost its log votes")                                         \
     X(READ_BEFORE_APPLIED, "a read is answered before its slot is applied")                        \
     X(FRESH_WITHOUT_ROUND, "a stale read's age ignores whether the leader was confirmed")          \
-    X(LEADER_HEARD_FOREVER, "who once heard a leader agrees to no other")
+    X(LEADER_HEARD_FOREVER, "who once heard a leader agrees to no other")                          \
+    X(PROMISE_ONE_TOO_FAR, "of what a promise reports a slot too many is taken for chosen")        \
+    X(PROMISE_PART_COUNTS, "a promise that comes in parts counts at its first part")               \
+    X(LEASE_BACK_AFTER_TRANSFER, "a handing over that takes too long gives the lease back")        \
+    X(FLOOR_WITHOUT_SILENT, "the log lets go of what a silent voter may lack")
 
 enum paxos_mutant {
     PAXOS_MUTANT_NONE = 0,

@@ -35,6 +35,8 @@ static void floor_update(struct paxos *paxos)
     uint64_t least = paxos->durable;
     for (uint32_t i = 0; i < paxos->config.member_count; i++) {
         bool counts = i != paxos->self && (paxos->voters & paxos_mask_of(i)) != 0;
+        if (PAXOS_MUTANT(FLOOR_WITHOUT_SILENT))
+            counts &= paxos->now_ms - paxos->peers[i].heard_ms < paxos->config.election_timeout_ms;
         if (counts && paxos->peers[i].durable < least)
             least = paxos->peers[i].durable;
     }

@@ -406,7 +406,7 @@ static void request_send(struct router_courier *courier, struct router_group *gr
                          struct router_request *request)
 {
     struct router_replica *leader = &group->replicas[group->leader];
-    if (!request->stamped) {
+    if (!request->stamped || TORC_MUTANT(RESTAMPED)) {
         enum { LAST_TIME_AT = 32 };
         base_put_le64(request->bytes.data + LAST_TIME_AT, last_time(courier, group, request));
         request->stamped = true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "router/glob.h"
 #include "router/number.h"
 
@@ -185,7 +186,8 @@ static void step_take(struct router *router, struct router_call *call, uint32_t 
     uint64_t next = result->number;
     if (walk->type == WIRE_OP_SCAN) {
         router_buffer_append(&walk->rows, result->bytes);
-        if (next != 0 && (!walk->bounded || next < walk->bound)) {
+        bool last = TORC_MUTANT(SCAN_BOUND_OF_LAST);
+        if (next != 0 && (!walk->bounded || next < walk->bound || last)) {
             walk->bounded = true;
             walk->bound = next;
         }

@@ -30,6 +30,8 @@ static enum torc_status run_get(struct shard_run *run, struct base_bytes key,
         enum torc_status status = store_batch_find(run->batch, key, &bytes);
         if (status == TORC_OK)
             *ret_value = (struct store_value){.bytes = bytes};
+        if (status == TORC_NOT_FOUND && TORC_MUTANT(DELETE_IN_BATCH_UNSEEN))
+            status = TORC_STALE;
         if (status != TORC_STALE)
             return status;
     }

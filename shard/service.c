@@ -435,7 +435,9 @@ static void stop_leading(struct shard_service *service, struct shard_turn *turn)
 {
     uint64_t number, route;
     while (shard_pending_take_oldest(service->pending, &number, &route))
-        answer_status(service, turn, route, WIRE_NO_ANSWER, number, 0);
+        answer_status(service, turn, route,
+                      TORC_MUTANT(DEPOSED_SAYS_NOT_LEADER) ? WIRE_NOT_LEADER : WIRE_NO_ANSWER,
+                      number, 0);
     for (uint32_t i = 0; i < service->config.read_batches_max; i++) {
         if (service->reads[i].requests != NULL)
             refuse_reads(service, i, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);

@@ -34,6 +34,8 @@ bool wire_window_take(struct wire_window *window, uint32_t incarnation, uint64_t
 {
     if (number == 0 || incarnation < window->incarnation)
         return false;
+    if (TORC_MUTANT(WINDOW_OF_FORMER_LIFE) && incarnation > window->incarnation)
+        window->incarnation = incarnation;
     if (incarnation > window->incarnation)
         *window = (struct wire_window){.incarnation = incarnation};
     if (number > window->highest)

@@ -76,8 +76,9 @@ bit said[S];                    /* Somebody has marked it. */
 
 byte x, c, best;
 
-/* No crash will come any more. Then a ballot that everybody promised above is forgotten, and so are
- * acceptances that can be no majority any more and the ballot of a marked record: for fewer states. */
+/* What is read no more is forgotten, for fewer states: a ballot that nobody may follow any more, even after
+ * a crash; acceptances that can be no majority any more; a marked record's ballot, when no crash will come. */
+#define MAY(a, b) ((doomed[a] -> syncP[a] : prom[a]) <= (b))
 #define SAFE (crashes == 0 && !doomed[0] && !doomed[1] && !doomed[2])
 
 /* paxos_step_down. */
@@ -91,14 +92,12 @@ inline raise(a, b) {
   c = 1;
   do :: c < b ->
        if :: NODE(c) == a && (stage[c] == ASKS || stage[c] == LEADS) -> over(c) :: else fi;
-       if :: SAFE ->
-            x = (prom[0] <= c) + 2 * (prom[1] <= c) + 4 * (prom[2] <= c);
-            if :: x == 0 -> PR(c, 0) = 0; PR(c, S - 1) = 0; AK(c, 0) = 0; AK(c, S - 1) = 0; base[c] = 0
-               :: else ->
-                 if :: !MAJ(AK(c, 0) | x) -> AK(c, 0) = 0 :: else fi;
-                 if :: !MAJ(AK(c, S - 1) | x) -> AK(c, S - 1) = 0 :: else fi
-            fi
-          :: else fi;
+       x = MAY(0, c) + 2 * MAY(1, c) + 4 * MAY(2, c);
+       if :: x == 0 -> PR(c, 0) = 0; PR(c, S - 1) = 0; AK(c, 0) = 0; AK(c, S - 1) = 0; base[c] = 0
+          :: else ->
+            if :: !MAJ(AK(c, 0) | x) -> AK(c, 0) = 0 :: else fi;
+            if :: !MAJ(AK(c, S - 1) | x) -> AK(c, S - 1) = 0 :: else fi
+       fi;
        c++
      :: else -> break od;
   c = 0; x = 0

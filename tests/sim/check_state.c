@@ -56,6 +56,7 @@ void check_state(struct sim *sim, struct sim_host *host)
         if (host->identity == SIM_GENUINE)
             check_applied(sim, host, g, &state);
         host->applied[g] = state.slot;
+        check_clock(sim, g, state.clock);
         sim_trace(sim, "applied", host->index, g, state.slot, state.hash);
         sim_note(sim, state.hash);
         compare(sim, host, g, &state);

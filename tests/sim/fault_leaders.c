@@ -8,6 +8,11 @@ enum {
     LEADERS_SUCCESSION_TIMEOUTS = 20,
 };
 
+static uint64_t timeout_us(const struct sim *sim)
+{
+    return 1000ull * sim->options.node.timing.election_timeout_ms;
+}
+
 /* ---- It hands over, and hears nothing of what comes of it: for its clients it still leads. */
 
 void fault_deposed(struct sim *sim)
@@ -27,6 +32,24 @@ static void depose(struct sim *sim, struct sim_host *host, uint32_t group)
     fault_slow_leader(sim, host);
     sim_happened(sim, SIM_FAULT_deposed);
     sim_trace(sim, "deposed", host->index, group, 0, 0);
+}
+
+/* ---- It hands over, and when nothing comes of it, leads on; then its word arrives. */
+
+void fault_late_transfers(struct sim *sim)
+{
+    struct sim_host *host = fault_some_host(sim);
+    if (host->node == NULL || host->paused)
+        return;
+    host->late_until_us = sim->now_us + timeout_us(sim);
+    fault_drain(sim, host);
+}
+
+static void hold_up(struct sim *sim, struct sim_host *host)
+{
+    sim->held_us = sim_draw(sim, timeout_us(sim), 3 * timeout_us(sim));
+    sim_happened(sim, SIM_FAULT_late_transfers);
+    sim_trace(sim, "late transfer", host->index, sim->held_us, 0, 0);
 }
 
 /* ---- It asks for promises and dies: the others, who hear each other, agree on somebody else. */
@@ -60,12 +83,12 @@ static void fell(struct sim *sim, struct sim_host *host, uint32_t group)
     if (lives == 0 || sim->succession.until_us > sim->now_us ||
         sim->succession.count == LEADERS_SUCCESSIONS_MAX)
         return;
-    uint64_t timeout_us = 1000ull * sim->options.node.timing.election_timeout_ms;
     sim->succession.count++;
     sim->succession.group = group;
     sim->succession.host = host->index;
     sim->succession.lives = lives;
-    sim->succession.until_us = sim->now_us + LEADERS_SUCCESSION_TIMEOUTS * timeout_us + 1000000;
+    sim->succession.until_us =
+        sim->now_us + LEADERS_SUCCESSION_TIMEOUTS * timeout_us(sim) + 1000000;
     sim_trace(sim, "candidate falls", host->index, group, 0, 0);
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + 2 * sim->options.delay_us_max,
                                      .type = SIM_FALL});
@@ -111,6 +134,8 @@ void faults_message(struct sim *sim, uint32_t node, uint32_t group, uint8_t type
         return;
     if (type == PAXOS_TRANSFER && host->deposed)
         depose(sim, host, group);
+    else if (type == PAXOS_TRANSFER && sim->now_us < host->late_until_us)
+        hold_up(sim, host);
     else if (type == PAXOS_PREPARE && sim_has(sim, SIM_FAULT_candidates) &&
              sim_chance(sim, LEADERS_FELL_PER_MILLE))
         fell(sim, host, group);

@@ -37,6 +37,7 @@ void fault_ambush(struct sim *sim);
 
 /* fault_leaders.c */
 void fault_deposed(struct sim *sim);
+void fault_late_transfers(struct sim *sim);
 
 /* fault_disks.c */
 void fault_rot(struct sim *sim);

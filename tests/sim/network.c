@@ -44,6 +44,11 @@ static uint64_t arrival_us(struct sim *sim, const struct sim_head *head, uint8_t
     struct sim_link *link = &sim->links[head->from][head->to];
     uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max) + link->slow_us;
     bool calm = is_calm(sim);
+    if (sim->held_us > 0) {
+        delay += sim->held_us;
+        sim->held_us = 0;
+        return sim->now_us + delay;
+    }
     if (straggles(sim, type)) {
         /* A few arrive when their sender has given up. */
         sim_happened(sim, SIM_FAULT_stragglers);
@@ -108,6 +113,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
     sim_trace_message(sim, bytes);
     sim->coverage->messages_lost += packet->copies == 0;
     if (packet->copies == 0) {
+        sim->held_us = 0;
         base_free(sim->allocator, packet, sizeof(*packet) + packet->size);
         return;
     }

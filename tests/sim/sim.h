@@ -79,29 +79,30 @@ enum {
     X(outages, true) /* Several or all of them at once. */                                         \
     X(ambush, true)  /* The leader is cut off while another node restarts. */                      \
     X(deposed, true) /* A leader that has handed over hears no other node. */                      \
-    X(candidates, true)   /* Who has just asked for promises dies; the others must agree. */       \
-    X(recovery, true)     /* They die again while they recover. */                                 \
-    X(birth, true)        /* ... while the cluster is being born. */                               \
-    X(latecomers, true)   /* A node starts for the first time when the others serve. */            \
-    X(torn, true)         /* A power loss tears inside of sectors. */                              \
-    X(rot, true)          /* Bits of the log change. */                                            \
-    X(state_rot, true)    /* Bits of the state change: what is read there fails its checksum. */   \
-    X(misdirected, true)  /* A write of the log lands one sector further on. */                    \
-    X(lost_writes, true)  /* ... never lands. */                                                   \
-    X(lying, true)        /* Syncs of the log say done and are not; then the power goes. */        \
-    X(write_errors, true) /* A write or sync of the log fails. */                                  \
-    X(sync_errors, true)  /* A sync fails, and what it was for is never written. */                \
-    X(log_full, true)     /* The log gets no new segment. */                                       \
-    X(slow_disks, true)   /* Syncs take 10 to 100 times as long for a while. */                    \
-    X(busy, true)         /* The state's store refuses writes for a moment. */                     \
-    X(full, true)         /* ... for longer: its disk has no room. */                              \
-    X(flush, true)        /* Its flushes take their time. */                                       \
-    X(pauses, true)       /* Processes stand still and go on. */                                   \
-    X(long_pauses, true)  /* ... for longer than leases and deadlines. */                          \
-    X(slow_nodes, true)   /* Every turn of a node takes long, for a while. */                      \
-    X(memory, true)       /* The pool for entries has little room. */                              \
-    X(clocks, true)       /* Wall clocks are wrong, all run fast or slow. */                       \
-    X(jumps, true)        /* Wall clocks jump, both ways. */                                       \
+    X(late_transfers, true) /* Who is to take over hears of it when nobody expects it any more. */ \
+    X(candidates, true)     /* Who has just asked for promises dies; the others must agree. */     \
+    X(recovery, true)       /* They die again while they recover. */                               \
+    X(birth, true)          /* ... while the cluster is being born. */                             \
+    X(latecomers, true)     /* A node starts for the first time when the others serve. */          \
+    X(torn, true)           /* A power loss tears inside of sectors. */                            \
+    X(rot, true)            /* Bits of the log change. */                                          \
+    X(state_rot, true)      /* Bits of the state change: what is read there fails its checksum. */ \
+    X(misdirected, true)    /* A write of the log lands one sector further on. */                  \
+    X(lost_writes, true)    /* ... never lands. */                                                 \
+    X(lying, true)          /* Syncs of the log say done and are not; then the power goes. */      \
+    X(write_errors, true)   /* A write or sync of the log fails. */                                \
+    X(sync_errors, true)    /* A sync fails, and what it was for is never written. */              \
+    X(log_full, true)       /* The log gets no new segment. */                                     \
+    X(slow_disks, true)     /* Syncs take 10 to 100 times as long for a while. */                  \
+    X(busy, true)           /* The state's store refuses writes for a moment. */                   \
+    X(full, true)           /* ... for longer: its disk has no room. */                            \
+    X(flush, true)          /* Its flushes take their time. */                                     \
+    X(pauses, true)         /* Processes stand still and go on. */                                 \
+    X(long_pauses, true)    /* ... for longer than leases and deadlines. */                        \
+    X(slow_nodes, true)     /* Every turn of a node takes long, for a while. */                    \
+    X(memory, true)         /* The pool for entries has little room. */                            \
+    X(clocks, true)         /* Wall clocks are wrong, all run fast or slow. */                     \
+    X(jumps, true)          /* Wall clocks jump, both ways. */                                     \
     X(drift, true)        /* A clock runs at half to twice its rate: beyond what leases allow. */  \
     X(wipes, true)        /* A node comes back empty. */                                           \
     X(old_copies, true)   /* ... from an old copy of its disk. */                                  \
@@ -266,6 +267,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(states_compared, true)                                                                       \
     X(read_together, true)                                                                         \
     X(written_together, true)                                                                      \
+    X(clocks_judged, true)                                                                         \
     X(scans, true)                                                                                 \
     X(histories, true)                                                                             \
     X(histories_undecided, false)
@@ -427,6 +429,7 @@ struct sim_host {
     /* A disk that loses what it called durable: at most a minority of each group's voters. */
     bool doomed;
     bool forgetful;         /* ... without a trace: the end of its log may be missing. */
+    uint64_t late_until_us; /* What it tells another then arrives late. */
     bool deposed;           /* When it tells another to take over, it is cut off. */
     bool late;              /* It first starts when the others serve. */
     bool lost;              /* It never comes back. */
@@ -566,6 +569,7 @@ struct sim {
     struct sim_link links[SIM_PLACES_MAX][SIM_PLACES_MAX];
     uint64_t happened;       /* Bits of enum sim_fault, in this run. */
     uint64_t rush_until_us;  /* Clients ask without a pause. */
+    uint64_t held_us;        /* So much later the next message arrives. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
     struct {                 /* What is to follow a candidate's death. */
         uint32_t count, group, host;
@@ -757,6 +761,8 @@ void check_credit_used(struct sim *sim, struct sim_router *router,
                        const struct wire_envelope *envelope);
 void check_delivery(struct sim *sim, struct sim_packet *packet,
                     const struct wire_envelope *envelope, uint32_t life, uint32_t incarnation);
+/* check_clock.c: the state of a group shows this clock. */
+void check_clock(struct sim *sim, uint32_t group, uint64_t clock);
 /* check_keys.c: a client reads a list. */
 void check_list_read(struct sim *sim, const struct sim_task *task,
                      const struct wire_result *result);

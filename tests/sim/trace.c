@@ -50,6 +50,7 @@ static const struct trace_kind {
     {"slow links", TRACE_COURSE, {"us", "all", NULL}},
     {"ambush", TRACE_COURSE, {"other node", NULL, NULL}},
     {"deposed", TRACE_COURSE, {"group", NULL, NULL}},
+    {"late transfer", TRACE_COURSE, {"us", NULL, NULL}},
     {"candidate falls", TRACE_COURSE, {"group", NULL, NULL}},
     {"rot", TRACE_COURSE, {"life", "segment", "bit"}},
     {"rot of the state", TRACE_COURSE, {"group", "first byte", "end"}},

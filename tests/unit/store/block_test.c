@@ -4,6 +4,9 @@
 
 #include <criterion/criterion.h>
 
+#include "base/bytes.h"
+#include "base/hash.h"
+
 enum { SIZE = 512 };
 
 static const struct store_block_stamp stamp = {
@@ -60,4 +63,18 @@ Test(block, any_flipped_bit_is_rotten)
         cr_assert_eq(store_block_judge(block, SIZE, 3, 9, 5, &seen), STORE_BLOCK_ROTTEN);
         block[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
+}
+
+/* A whole block that is no block of a log: its hash is right and its mark is not. */
+Test(block, whole_block_without_the_mark_is_rotten)
+{
+    uint8_t block[SIZE];
+    struct store_block_stamp seen;
+    make_block(block);
+    block[36] ^= 1;
+    base_put_le64(block, base_hash_seeded(base_bytes_of(block + 8, SIZE - 8), 3));
+    cr_assert_eq(store_block_judge(block, SIZE, 3, 9, 5, &seen), STORE_BLOCK_ROTTEN);
+    block[36] ^= 1;
+    base_put_le64(block, base_hash_seeded(base_bytes_of(block + 8, SIZE - 8), 3));
+    cr_assert_eq(store_block_judge(block, SIZE, 3, 9, 5, &seen), STORE_BLOCK_NEW);
 }

@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 
+#include "base/bytes.h"
 #include "base/hash.h"
 #include "store/log_int.h"
 #include "tests/lib/counting.h"
@@ -260,6 +261,25 @@ TEST_BODY(log_forged, payload_under_a_wrong_hash_counts_against_its_group, set_u
     cr_assert_eq(disk.model.groups[0].promise.round, 4);
 }
 
+/* What is left of a damaged accept keeps its promise, though it is spoiled once more. */
+TEST_BODY(log_forged, damage_that_is_damaged_keeps_its_promise, set_up, tear_down)
+{
+    uint8_t bytes[STORE_RECORD_HEADER_SIZE];
+    struct store_record record = entry(1, 0);
+    uint64_t segment = three_batches(true);
+    record.kind = STORE_RECORD_DAMAGE;
+    record.ballot.round = 9;
+    store_record_encode(&record, bytes);
+    bytes[8] ^= 1; /* Of the hash of no payload. */
+    base_put_le64(bytes, base_hash(base_bytes_of(bytes + 8, sizeof bytes - 8)));
+    forge_bytes(segment, 3, bytes, sizeof bytes);
+    disk.flushed[0] = 1;
+    log_disk_close(&disk);
+    cr_assert_eq(log_disk_open(&disk), TORC_OK);
+    cr_assert_eq(disk.damaged_count, 0);
+    cr_assert_eq(disk.model.groups[0].promise.round, 9);
+}
+
 /* Where a batch must begin, a whole block that begins another one, or none. */
 TEST_BODY(log_forged, block_that_begins_no_batch_is_damage, set_up, tear_down)
 {
@@ -336,6 +356,9 @@ TEST_BODY(log_forged, read_finds_another_record, set_up, tear_down)
 {
     uint64_t segment = three_batches(false);
     cr_assert_eq(read_slot(1), TORC_OK);
+    uint8_t bytes[BLOCK_SIZE] = {0};
+    forge_bytes(segment, 3, bytes, STORE_RECORD_HEADER_SIZE + 100);
+    cr_assert_eq(read_slot(1), TORC_DAMAGED);
     forge_record(segment, 3, entry(2, 100));
     cr_assert_eq(read_slot(1), TORC_DAMAGED);
     forge_record(segment, 3, entry(1, 101));
@@ -386,11 +409,12 @@ TEST_BODY(log_forged, read_finds_no_segment, set_up, tear_down)
 
 static struct store_device whole;
 static uint64_t reads_left;
+static enum torc_status read_says = TORC_IO; /* When it fails. */
 
 static enum torc_status read_failing(void *context, uint64_t segment, uint64_t offset, void *buffer,
                                      size_t size)
 {
-    return reads_left-- == 0 ? TORC_IO : whole.read(context, segment, offset, buffer, size);
+    return reads_left-- == 0 ? read_says : whole.read(context, segment, offset, buffer, size);
 }
 
 static enum torc_status next_failing(void *context, uint64_t after, uint64_t *ret_segment,
@@ -426,6 +450,19 @@ TEST_BODY(log_forged, open_says_that_reading_failed, set_up, tear_down)
     }
 }
 
+/* A live segment that was listed and is gone when it is read is missing. */
+TEST_BODY(log_forged, segment_that_goes_while_it_is_read_is_damage, set_up, tear_down)
+{
+    uint64_t segment = three_batches(true);
+    whole = disk.device;
+    disk.device.read = read_failing;
+    read_says = TORC_NOT_FOUND;
+    for (uint64_t failed = 0; failed < 2; failed++) {
+        reads_left = failed;
+        expect_damage(STORE_LOG_SEGMENT_MISSING, segment, 0);
+    }
+}
+
 /* A read that fails is no damage, and changes nothing. */
 TEST_BODY(log_forged, read_that_fails_is_no_damage, set_up, tear_down)
 {
@@ -435,6 +472,102 @@ TEST_BODY(log_forged, read_that_fails_is_no_damage, set_up, tear_down)
     reads_left = 0;
     cr_assert_eq(read_slot(1), TORC_IO);
     cr_assert_eq(read_slot(1), TORC_OK);
+}
+
+static struct {
+    uint64_t segment; /* The last one asked for. */
+    int pieces;
+} prepared;
+
+/* Makes a segment in three pieces; the number must stay. */
+static enum torc_status prepare_in_pieces(void *context, uint64_t segment, uint64_t size,
+                                          bool *ret_done)
+{
+    prepared.pieces = segment == prepared.segment ? prepared.pieces + 1 : 1;
+    prepared.segment = segment;
+    *ret_done = false;
+    return prepared.pieces < 3 ? TORC_OK : whole.prepare(context, segment, size, ret_done);
+}
+
+/* A spare that takes several pieces is asked for under one number until it stands, by the caller
+ * between batches and by an append that cannot wait. */
+TEST_BODY(log_forged, spare_is_made_in_pieces, set_up, tear_down)
+{
+    bool done = true;
+    whole = disk.device;
+    disk.device.prepare = prepare_in_pieces;
+    for (int piece = 1; piece <= 3; piece++) {
+        cr_assert_eq(store_log_prepare(disk.log, &done), TORC_OK);
+        cr_assert_eq(prepared.pieces, piece);
+        cr_assert_eq(done, piece == 3);
+        cr_assert_eq(stats().spares, piece == 3 ? 1 : 0);
+    }
+    cr_assert_eq(store_log_prepare(disk.log, &done), TORC_OK);
+    cr_assert(done);
+    cr_assert_eq(prepared.pieces, 3, "there are enough");
+    append(log_record_replica(0));
+    for (uint64_t slot = 1; stats().segments < 4; slot++)
+        append(entry(slot, 3000));
+    cr_assert_eq(prepared.pieces, 3);
+    store_log_check(disk.log);
+}
+
+/* No space for a spare is said, under a new number the next time, and the log goes on. */
+TEST_BODY(log_forged, spare_without_space_is_no_failure, set_up, tear_down)
+{
+    bool done = true;
+    append(log_record_replica(0));
+    store_sim_device_resize(disk.sim, 0);
+    cr_assert_eq(store_log_prepare(disk.log, &done), TORC_FULL);
+    cr_assert_eq(store_log_prepare(disk.log, &done), TORC_FULL);
+    append(entry(1, 3000));
+    store_sim_device_resize(disk.sim, UINT64_MAX);
+    cr_assert_eq(store_log_prepare(disk.log, &done), TORC_OK);
+    cr_assert(done);
+    cr_assert_eq(stats().spares, 1);
+}
+
+/* A segment of another size than the log's is nothing that it can use, and its number is not given
+ * again. */
+TEST_BODY(log_forged, segment_of_another_size_is_left_alone, set_up, tear_down)
+{
+    bool done;
+    append(log_record_replica(0));
+    uint64_t odd = stats().position.segment + 7;
+    cr_assert_eq(disk.device.prepare(disk.sim, odd, 2 * BLOCKS * BLOCK_SIZE, &done), TORC_OK);
+    log_disk_close(&disk);
+    cr_assert_eq(log_disk_open(&disk), TORC_OK);
+    cr_assert_eq(stats().spares, 0);
+    cr_assert_gt(stats().position.segment, odd);
+    store_log_check(disk.log);
+}
+
+/* A live segment of another size is as good as none. */
+TEST_BODY(log_forged, live_segment_of_another_size_is_damage, set_up, tear_down)
+{
+    bool done;
+    uint64_t segment = three_batches(true);
+    log_disk_close(&disk);
+    cr_assert_eq(disk.device.remove(disk.sim, segment), TORC_OK);
+    cr_assert_eq(disk.device.sync_directory(disk.sim), TORC_OK);
+    cr_assert_eq(disk.device.prepare(disk.sim, segment, 2 * BLOCKS * BLOCK_SIZE, &done), TORC_OK);
+    expect_damage(STORE_LOG_SEGMENT_MISSING, segment, 0);
+}
+
+/* The config that a log was opened with is told; one that it cannot work with is refused. */
+TEST_BODY(log_forged, config_is_kept_and_bad_ones_refused, set_up, tear_down)
+{
+    const struct store_log_config right = disk.config;
+    cr_assert_eq(store_log_config_of(disk.log)->batch_size_max, BATCH_SIZE_MAX);
+    cr_assert_eq(store_log_config_of(disk.log)->slack_segments, right.slack_segments);
+    log_disk_close(&disk);
+    disk.config.batch_size_max = STORE_RECORD_HEADER_SIZE;
+    cr_assert_eq(log_disk_open(&disk), TORC_INVALID);
+    disk.config = right;
+    disk.config.slack_segments = 0;
+    cr_assert_eq(log_disk_open(&disk), TORC_INVALID);
+    disk.config = right;
+    cr_assert_eq(log_disk_open(&disk), TORC_OK);
 }
 
 /* Whichever operation fails alone while the log rolls, trims and copies: nothing is written after
@@ -450,7 +583,7 @@ TEST_BODY(log_forged, failed_operation_stops_the_log, set_up, tear_down)
         set_up();
         append(log_record_replica(0));
         append(log_record_replica(1));
-        append(log_record_entry(1, 1, 7, base_bytes_of(payload, 700)));
+        append(log_record_entry(1, 1, 7, base_bytes_of(payload, 5850)));
         append(log_record_mark(1, 1));
         store_sim_device_inject(disk.sim, STORE_SIM_ERROR, after);
         for (uint64_t slot = 1; slot <= 60 && status == TORC_OK; slot++) {
@@ -473,7 +606,7 @@ TEST_BODY(log_forged, failed_operation_stops_the_log, set_up, tear_down)
         store_sim_device_process_crash(disk.sim);
         cr_assert_eq(log_disk_open(&disk), TORC_OK, "after %lu", (unsigned long)after);
         cr_assert_eq(disk.model.groups[1].promise.round, 7);
-        cr_assert_eq(disk.model.groups[1].slots[1].payload_size, 700);
+        cr_assert_eq(disk.model.groups[1].slots[1].payload_size, 5850);
         cr_assert_eq(disk.model.groups[1].mark, 1);
         if (acknowledged > 0)
             cr_assert_eq(disk.model.groups[0].slots[acknowledged].payload_size, 3000);
@@ -488,7 +621,7 @@ TEST_BODY(log_forged, copying_stops_when_a_read_fails, set_up, tear_down)
 {
     append(log_record_replica(0));
     append(log_record_replica(1));
-    append(log_record_entry(1, 1, 7, base_bytes_of(payload, 700)));
+    append(log_record_entry(1, 1, 7, base_bytes_of(payload, 5850)));
     uint64_t oldest = stats().oldest;
     enum torc_status status = TORC_OK;
     whole = disk.device;
@@ -503,7 +636,7 @@ TEST_BODY(log_forged, copying_stops_when_a_read_fails, set_up, tear_down)
     disk.device = whole;
     log_disk_close(&disk);
     cr_assert_eq(log_disk_open(&disk), TORC_OK);
-    cr_assert_eq(disk.model.groups[1].slots[1].payload_size, 700);
+    cr_assert_eq(disk.model.groups[1].slots[1].payload_size, 5850);
 }
 
 /* Each flaw has a text of its own, and a number that is none has one too. */

@@ -112,3 +112,44 @@ TEST_BODY(log_index, agrees_with_a_plain_array, set_up, tear_down)
         cr_assert_eq(at == NULL ? 0 : at->size, expected, "slot %lu", (unsigned long)slot);
     }
 }
+
+/* What is left of a record whose payload is gone takes its place, and an accept's still promises.
+ */
+TEST_BODY(log_index, damage_takes_the_place_of_what_it_was, set_up, tear_down)
+{
+    cr_assert_eq(apply(STORE_RECORD_REPLICA, 1, 0, 0, 1, 300), TORC_OK);
+    cr_assert_eq(apply(STORE_RECORD_ENTRY, 1, 3, 2, 1, 400), TORC_OK);
+    store_log_index_add_segment(&index_, 2);
+    cr_assert_eq(apply(STORE_RECORD_DAMAGE, 1, 0, 0, 2, 80), TORC_OK);
+    cr_assert_eq(apply(STORE_RECORD_DAMAGE, 1, 3, 5, 2, 80), TORC_OK);
+    const struct store_log_group *group = store_log_index_find(&index_, 5);
+    cr_assert_eq(group->replica_at.segment, 2);
+    cr_assert_eq(store_log_index_entry(group, 3)->segment, 2);
+    cr_assert_eq(group->promise.round, 5);
+    cr_assert_eq(group->promise_segment, 2);
+    cr_assert_eq(index_.segments[0].needed_bytes, 0);
+    cr_assert_eq(index_.needed_bytes, 160);
+    store_log_index_check(&index_);
+}
+
+/* Of two marks the higher counts, though a copied one may come back after it. */
+TEST_BODY(log_index, lower_mark_changes_nothing, set_up, tear_down)
+{
+    cr_assert_eq(apply(STORE_RECORD_MARK, 1, 9, 0, 1, 80), TORC_OK);
+    store_log_index_add_segment(&index_, 2);
+    cr_assert_eq(apply(STORE_RECORD_MARK, 1, 8, 0, 2, 80), TORC_OK);
+    const struct store_log_group *group = store_log_index_find(&index_, 5);
+    cr_assert_eq(group->mark, 9);
+    cr_assert_eq(group->mark_segment, 1);
+    cr_assert_eq(apply(STORE_RECORD_MARK, 1, 9, 0, 2, 80), TORC_OK);
+    cr_assert_eq(group->mark_segment, 2, "the newest record of it");
+}
+
+/* A drop of a replica that the log knows nothing of is nothing. */
+TEST_BODY(log_index, drop_of_an_unknown_replica_is_nothing, set_up, tear_down)
+{
+    cr_assert_eq(apply(STORE_RECORD_DROP, 1, 0, 0, 1, 80), TORC_OK);
+    cr_assert_null(store_log_index_find(&index_, 5));
+    store_log_index_trim(&index_, 5, 10);
+    store_log_index_check(&index_);
+}

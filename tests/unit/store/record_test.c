@@ -1,6 +1,10 @@
 #include "store/record.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
+
+#include "base/bytes.h"
+#include "base/hash.h"
 
 static struct store_record full_record(void)
 {
@@ -49,4 +53,94 @@ Test(record, any_flipped_bit_is_malformed)
                      bit);
         header[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
+}
+
+static enum torc_status decode(const uint8_t *header)
+{
+    struct store_record out;
+    uint32_t size;
+    uint64_t hash;
+    return store_record_decode(header, &out, &size, &hash);
+}
+
+static void encode(enum store_record_kind kind, uint64_t slot, uint64_t round,
+                   struct base_bytes payload, uint8_t *header)
+{
+    const struct store_record record = {.kind = kind,
+                                        .group = 5,
+                                        .replica = 6,
+                                        .slot = slot,
+                                        .ballot = {.round = round},
+                                        .payload = payload};
+    store_record_encode(&record, header);
+}
+
+/* Changes a byte of a header whose hash is made right again. */
+static void forge(uint8_t *header, size_t at, uint8_t byte)
+{
+    header[at] = byte;
+    base_put_le64(header, base_hash(base_bytes_of(header + 8, STORE_RECORD_HEADER_SIZE - 8)));
+}
+
+enum { AT_PAYLOAD_SIZE = 16, AT_KIND = 20, AT_ZERO = 22, AT_REPLICA = 32, AT_SLOT = 40 };
+enum { AT_ROUND = 48, AT_ZERO_LAST = 76 };
+
+/* Each kind as it is written, under a right hash and with one field that it cannot have. */
+Test(record, kinds_have_only_their_own_fields)
+{
+    static const struct {
+        enum store_record_kind kind;
+        uint64_t slot, round;
+        size_t at; /* Of the byte that spoils it. */
+        uint8_t byte;
+    } cases[] = {
+        {STORE_RECORD_REPLICA, 0, 0, AT_SLOT, 1},
+        {STORE_RECORD_PROMISE, 0, 3, AT_SLOT, 1},
+        {STORE_RECORD_PROMISE, 0, 3, AT_PAYLOAD_SIZE, 1},
+        {STORE_RECORD_PROMISE, 0, 3, AT_ROUND, 0},
+        {STORE_RECORD_ENTRY, 4, 3, AT_SLOT, 0},
+        {STORE_RECORD_ENTRY, 4, 3, AT_ROUND, 0},
+        {STORE_RECORD_LEARNED, 4, 0, AT_SLOT, 0},
+        {STORE_RECORD_MARK, 4, 0, AT_SLOT, 0},
+        {STORE_RECORD_MARK, 4, 0, AT_PAYLOAD_SIZE, 1},
+        {STORE_RECORD_DROP, 0, 0, AT_SLOT, 1},
+        {STORE_RECORD_DROP, 0, 0, AT_PAYLOAD_SIZE, 1},
+        {STORE_RECORD_DAMAGE, 4, 3, AT_PAYLOAD_SIZE, 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t header[STORE_RECORD_HEADER_SIZE];
+        encode(cases[i].kind, cases[i].slot, cases[i].round, base_bytes_of(NULL, 0), header);
+        cr_assert_eq(decode(header), TORC_OK, "case %zu", i);
+        forge(header, cases[i].at, cases[i].byte);
+        cr_assert_eq(decode(header), TORC_MALFORMED, "case %zu", i);
+    }
+}
+
+/* Nothing stands where zeroes must, no kind outside the list, and no replica 0, whatever the hash.
+ */
+Test(record, fields_out_of_range_are_malformed)
+{
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } cases[] = {{AT_KIND, 0},
+                 {AT_KIND, STORE_RECORD_DAMAGE + 1},
+                 {AT_ZERO, 1},
+                 {AT_ZERO_LAST, 1},
+                 {AT_REPLICA, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t header[STORE_RECORD_HEADER_SIZE];
+        encode(STORE_RECORD_ENTRY, 4, 3, base_bytes_text("payload"), header);
+        forge(header, AT_KIND, STORE_RECORD_ENTRY);
+        cr_assert_eq(decode(header), TORC_OK);
+        forge(header, cases[i].at, cases[i].byte);
+        cr_assert_eq(decode(header), TORC_MALFORMED, "case %zu", i);
+    }
+}
+
+/* A record of no kind is not written. */
+Test(record, encode_asserts_on_no_kind, .signal = SIGABRT)
+{
+    uint8_t header[STORE_RECORD_HEADER_SIZE];
+    encode((enum store_record_kind)(STORE_RECORD_DAMAGE + 1), 0, 0, base_bytes_of(NULL, 0), header);
 }

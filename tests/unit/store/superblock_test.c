@@ -101,6 +101,62 @@ Test(superblock, later_version_is_newer)
     cr_assert_eq(store_superblock_decode(bytes, &out), TORC_NEWER);
 }
 
+/* Encodes the sample with one field of `size` bytes changed, under a right hash, and decodes it. */
+static enum torc_status decode_with(size_t at, size_t size, uint64_t value)
+{
+    struct store_superblock in = sample(), out;
+    uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+    store_superblock_encode(&in, bytes);
+    if (size == 4)
+        base_put_le32(bytes + at, (uint32_t)value);
+    else
+        base_put_le64(bytes + at, value);
+    base_put_le64(bytes + 8, base_hash(base_bytes_of(bytes + 16, sizeof bytes - 16)));
+    return store_superblock_decode(bytes, &out);
+}
+
+enum { AT_VERSION = 16, AT_SEQUENCE = 56, AT_BLOCK_SIZE = 72, AT_BLOCK = 76, AT_SEGMENT_SIZE = 80 };
+enum { AT_OLDEST = 96, AT_SEGMENT = 104, AT_BATCH = 112 };
+
+/* A whole copy whose fields cannot go together is malformed: no recovery begins from it. */
+Test(superblock, whole_copy_with_impossible_fields_is_malformed)
+{
+    cr_assert_eq(decode_with(AT_SEQUENCE, 8, 11), TORC_OK);
+    cr_assert_eq(decode_with(AT_VERSION, 4, STORE_SUPERBLOCK_VERSION - 1), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_SEQUENCE, 8, 0), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_BLOCK_SIZE, 4, 0), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_BLOCK_SIZE, 4, STORE_BLOCK_SIZE_MIN / 2), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_BLOCK_SIZE, 4, STORE_BLOCK_SIZE_MAX * 2), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_SEGMENT_SIZE, 8, 64 * 512 + 1), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_SEGMENT_SIZE, 8, UINT64_C(1) << 32), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_OLDEST, 8, 0), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_OLDEST, 8, 8), TORC_OK);
+    cr_assert_eq(decode_with(AT_OLDEST, 8, 9), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_BLOCK, 4, 0), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_BLOCK, 4, 64), TORC_OK);
+    cr_assert_eq(decode_with(AT_BLOCK, 4, 65), TORC_MALFORMED);
+    cr_assert_eq(decode_with(AT_SEGMENT, 8, 0), TORC_MALFORMED);
+}
+
+/* A log that was never begun has no position at all. */
+Test(superblock, position_without_a_segment_is_malformed)
+{
+    static const size_t fields[] = {AT_OLDEST, AT_BLOCK, AT_BATCH};
+    struct store_superblock in = sample(), out;
+    in.oldest = 0;
+    in.position = (struct store_position){0};
+    uint8_t right[STORE_SUPERBLOCK_SIZE];
+    store_superblock_encode(&in, right);
+    cr_assert_eq(store_superblock_decode(right, &out), TORC_OK);
+    for (size_t i = 0; i < 3; i++) {
+        uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+        memcpy(bytes, right, sizeof bytes);
+        bytes[fields[i]] = 1;
+        base_put_le64(bytes + 8, base_hash(base_bytes_of(bytes + 16, sizeof bytes - 16)));
+        cr_assert_eq(store_superblock_decode(bytes, &out), TORC_MALFORMED, "field %zu", i);
+    }
+}
+
 /* A format is made once: a device with a superblock is refused and left as it was. */
 TEST_BODY(superblock, format_refuses_what_is_not_empty, set_up, tear_down)
 {
@@ -136,6 +192,112 @@ TEST_BODY(superblock, format_refuses_bad_geometry, set_up, tear_down)
     cr_assert_eq(store_superblock_load(&device, &superblock, &(bool){false}), TORC_NOT_FOUND);
 }
 
+static uint64_t calls_left;
+static struct store_device whole;
+
+static enum torc_status next_failing(void *context, uint64_t after, uint64_t *ret_segment,
+                                     uint64_t *ret_size)
+{
+    return calls_left-- == 0 ? TORC_IO : whole.next(context, after, ret_segment, ret_size);
+}
+
+static enum torc_status read_failing(void *context, unsigned copy, void *buffer)
+{
+    return calls_left-- == 0 ? TORC_IO : whole.superblock_read(context, copy, buffer);
+}
+
+/* What cannot be looked at is not taken for empty: a format that cannot read writes nothing. */
+TEST_BODY(superblock, format_refuses_what_it_cannot_read, set_up, tear_down)
+{
+    struct store_superblock superblock = sample();
+    struct store_sim_counters counters;
+    whole = device;
+    device.next = next_failing;
+    device.superblock_read = read_failing;
+    for (uint64_t failed = 0; failed < 3; failed++) {
+        calls_left = failed;
+        cr_assert_eq(store_superblock_format(&device, &superblock), TORC_IO);
+        store_sim_device_counters(sim, &counters);
+        cr_assert_eq(counters.operations, 0);
+    }
+    cr_assert_eq(store_superblock_format(&device, &superblock), TORC_OK);
+}
+
+/* A copy that cannot be read may be the newer one: the other is not taken, and not written over. */
+TEST_BODY(superblock, load_refuses_what_it_cannot_read, set_up, tear_down)
+{
+    struct store_superblock superblock = formatted();
+    struct store_sim_counters before, after;
+    bool repaired;
+    store_sim_device_counters(sim, &before);
+    whole = device;
+    device.superblock_read = read_failing;
+    for (uint64_t failed = 0; failed < STORE_SUPERBLOCK_COPIES; failed++) {
+        calls_left = failed;
+        cr_assert_eq(store_superblock_load(&device, &superblock, &repaired), TORC_IO);
+    }
+    store_sim_device_counters(sim, &after);
+    cr_assert_eq(after.operations, before.operations);
+    cr_assert_eq(store_superblock_load(&device, &superblock, &repaired), TORC_OK);
+}
+
+/* Each write of a format that fails is told. */
+TEST_BODY(superblock, format_says_that_writing_failed, set_up, tear_down)
+{
+    for (uint64_t failed = 0; failed <= 5; failed++) {
+        struct store_sim_device *clone = store_sim_device_clone(sim);
+        struct store_device failing = store_sim_device_of(clone);
+        struct store_superblock superblock = sample();
+        store_sim_device_inject(clone, STORE_SIM_ERROR, failed);
+        enum torc_status status = store_superblock_format(&failing, &superblock);
+        cr_assert_eq(status, failed < 5 ? TORC_IO : TORC_OK, "operation %lu",
+                     (unsigned long)failed);
+        store_sim_device_free(clone);
+    }
+}
+
+/* One copy that was never written is made from the other. */
+TEST_BODY(superblock, one_missing_copy_is_made, set_up, tear_down)
+{
+    struct store_superblock superblock = sample(), loaded;
+    uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+    bool repaired;
+    store_superblock_encode(&superblock, bytes);
+    for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++) {
+        struct store_sim_device *clone = store_sim_device_clone(sim);
+        struct store_device half = store_sim_device_of(clone);
+        cr_assert_eq(half.superblock_write(clone, copy, bytes), TORC_OK);
+        cr_assert_eq(store_superblock_load(&half, &loaded, &repaired), TORC_OK);
+        cr_assert(repaired);
+        cr_assert_eq(loaded.sequence, 11);
+        cr_assert_eq(store_superblock_load(&half, &loaded, &repaired), TORC_OK);
+        cr_assert_not(repaired);
+        store_sim_device_free(clone);
+    }
+}
+
+/* Of two whole copies the later one counts, wherever it stands, and then both are it. */
+TEST_BODY(superblock, later_copy_counts, set_up, tear_down)
+{
+    for (unsigned later = 0; later < STORE_SUPERBLOCK_COPIES; later++) {
+        struct store_superblock superblock = sample(), loaded;
+        bool repaired;
+        for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++) {
+            uint8_t bytes[STORE_SUPERBLOCK_SIZE];
+            superblock.sequence = copy == later ? 21 : 20;
+            superblock.incarnation = copy == later ? 8 : 7;
+            store_superblock_encode(&superblock, bytes);
+            cr_assert_eq(device.superblock_write(sim, copy, bytes), TORC_OK);
+        }
+        cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_OK);
+        cr_assert_eq(loaded.incarnation, 8);
+        cr_assert_not(repaired);
+        cr_assert_eq(store_sim_device_flip_superblock(sim, later, 777), TORC_OK);
+        cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_OK);
+        cr_assert_eq(loaded.incarnation, 8, "the other copy is it too");
+    }
+}
+
 /* One bad copy, either of them, is repaired from the other. */
 TEST_BODY(superblock, one_bad_copy_is_repaired, set_up, tear_down)
 {
@@ -162,7 +324,7 @@ TEST_BODY(superblock, two_bad_copies_are_damage, set_up, tear_down)
     cr_assert_eq(store_superblock_load(&device, &loaded, &repaired), TORC_DAMAGED);
 }
 
-/* A copy that a newer process wrote is enough to keep hands off. */
+/* A copy that a newer process wrote is enough to keep hands off, either of them. */
 TEST_BODY(superblock, one_newer_copy_is_newer, set_up, tear_down)
 {
     struct store_superblock superblock = formatted();
@@ -171,8 +333,13 @@ TEST_BODY(superblock, one_newer_copy_is_newer, set_up, tear_down)
     store_superblock_encode(&superblock, bytes);
     base_put_le32(bytes + 16, STORE_SUPERBLOCK_VERSION + 1);
     base_put_le64(bytes + 8, base_hash(base_bytes_of(bytes + 16, sizeof bytes - 16)));
-    cr_assert_eq(device.superblock_write(sim, 1, bytes), TORC_OK);
-    cr_assert_eq(store_superblock_load(&device, &superblock, &repaired), TORC_NEWER);
+    for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++) {
+        struct store_sim_device *clone = store_sim_device_clone(sim);
+        struct store_device newer = store_sim_device_of(clone);
+        cr_assert_eq(newer.superblock_write(clone, copy, bytes), TORC_OK);
+        cr_assert_eq(store_superblock_load(&newer, &superblock, &repaired), TORC_NEWER);
+        store_sim_device_free(clone);
+    }
 }
 
 struct fates {

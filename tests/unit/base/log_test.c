@@ -56,6 +56,16 @@ Test(log, fields_may_be_none)
     cr_assert_not_null(strstr(text, " level=info event=ready\n"));
 }
 
+/* A format that gives nothing adds nothing but its space. */
+Test(log, fields_may_be_empty)
+{
+    log_to_pipe(BASE_LOG_INFO);
+    base_log(BASE_LOG_INFO, "ready", "%s", "");
+    base_log(BASE_LOG_INFO, "next", "");
+    char *text = logged();
+    cr_assert_not_null(strstr(text, " event=ready \nts="));
+}
+
 /* What is below the level is not written at all. */
 Test(log, lines_below_the_level_are_dropped)
 {
@@ -107,6 +117,8 @@ Test(log, quote_only_when_needed)
     cr_assert_str_eq(quoted("", 0), "\"\"");
     cr_assert_str_eq(quoted("two words", 9), "\"two words\"");
     cr_assert_str_eq(quoted("a=b", 3), "\"a=b\"");
+    cr_assert_str_eq(quoted("a\\b", 3), "\"a\\\\b\"");
+    cr_assert_str_eq(quoted("a\x7f", 2), "\"a\\x7f\"");
     cr_assert_str_eq(quoted("say \"x\\y\"", 9), "\"say \\\"x\\\\y\\\"\"");
 }
 

@@ -59,6 +59,20 @@ Test(prng, range_is_inclusive_and_even)
         cr_assert(counts[i] > 9500 && counts[i] < 10500, "%u drawn %u times", i + 10, counts[i]);
 }
 
+/* A range that does not divide the generator's is even too: what is left over is drawn again. */
+Test(prng, wide_range_is_even)
+{
+    struct base_prng prng = base_prng_seeded(9);
+    unsigned thirds[3] = {0};
+    for (unsigned i = 0; i < 30000; i++) {
+        uint64_t drawn = base_prng_range(&prng, 0, 3 * (UINT64_C(1) << 62) - 1);
+        cr_assert_lt(drawn >> 62, 3);
+        thirds[drawn >> 62]++;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert(thirds[i] > 9500 && thirds[i] < 10500, "third %u: %u", i, thirds[i]);
+}
+
 /* 0 of n never happens, n of n always, 1 of 4 about a quarter of the time. */
 Test(prng, chance_is_the_ratio)
 {

@@ -159,6 +159,7 @@ TEST_BODY(settings, unknown_names_are_refused_with_the_nearest, set_up, tear_dow
 {
     expect_refusal("insecure: true\nvolume: 3\n",
                    "f.yaml:2:1: there is no setting volume; --help lists all");
+    expect_refusal("lo: {level: info}\n", "f.yaml:1:1: there is no setting lo; --help lists all");
     expect_refusal("elction_timeout_ms: 3\n", "f.yaml:1:1: there is no setting elction_timeout_ms; "
                                               "did you mean election_timeout_ms?");
     expect_refusal("log:\n  levle: info\n",
@@ -181,6 +182,166 @@ TEST_BODY(settings, wrong_shapes_are_refused, set_up, tear_down)
     expect_refusal("insecure: true\ninsecure: true\n",
                    "f.yaml:2:1: insecure is given twice; the first is on line 1");
     expect_refusal("listen: 'x\n", "f.yaml:2:1: this is not YAML: found unexpected end of stream");
+}
+
+/* What is not YAML is refused wherever it stands, as is a text with a NUL byte. */
+TEST_BODY(settings, broken_text_is_refused_wherever_it_stands, set_up, tear_down)
+{
+    static const char *const texts[] = {"\"",
+                                        "%YAML 9.9\n---\n",
+                                        "listen: 'x",
+                                        "log: {",
+                                        "log: {level: 'x",
+                                        "log: \"",
+                                        "seeds: [",
+                                        "log: 'x",
+                                        "seeds: [tcp://a, 'x",
+                                        "insecure: true\n\"",
+                                        "--- {}\n%",
+                                        "insecure: true\n...\n%",
+                                        "--- \"",
+                                        "{'x"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        cr_assert_eq(parse(texts[i]), TORC_MALFORMED, "%s", texts[i]);
+        cr_assert_not_null(strstr(error.text, "this is not YAML: "), "%s: %s", texts[i],
+                           error.text);
+        base_settings_free(settings);
+        settings = base_settings_new(items, ITEM_COUNT, &config);
+    }
+    cr_assert_eq(base_settings_parse(settings, "f.yaml", base_bytes_of("\xff\xff", 2), &error),
+                 TORC_MALFORMED);
+    cr_assert_not_null(strstr(error.text, "f.yaml:1:1: this is not YAML: "));
+    expect_refusal("seeds: [\"tcp://a\\0b\"]\n", "f.yaml:1:9: a text must not hold a NUL byte");
+    expect_refusal("\"insecure\\0b\": true\n", "f.yaml:1:1: a text must not hold a NUL byte");
+    expect_refusal("insecure: &a true\nlisten: *a\n",
+                   "f.yaml:2:9: listen must be a text, not an alias");
+}
+
+/* A list's elements can be anything but empty or with the comma that parts them. */
+TEST_BODY(settings, elements_of_lists_have_no_comma, set_up, tear_down)
+{
+    static const char *const refused[] = {"", "tcp://a,tcp://b"};
+    struct config plain;
+    const struct base_settings_item item = {"names",   BASE_SETTINGS_LIST, 0,    0,   "",
+                                            AT(seeds), "Some names.",      NULL, NULL};
+    for (size_t i = 0; i < 2; i++) {
+        struct base_settings *names = base_settings_new(&item, 1, &plain);
+        char text[64];
+        snprintf(text, sizeof(text), "names: [a, '%s']\n", refused[i]);
+        cr_assert_eq(base_settings_parse(names, "f.yaml", base_bytes_text(text), &error),
+                     TORC_MALFORMED);
+        cr_assert_not_null(strstr(error.text, "it must be a text that is not empty and has no "
+                                              "comma"));
+        base_settings_free(names);
+    }
+    struct base_settings *names = base_settings_new(&item, 1, &plain);
+    cr_assert_eq(base_settings_set(names, "names=a,,b", &error), TORC_MALFORMED);
+    cr_assert_eq(plain.seeds.count, 0);
+    cr_assert_eq(base_settings_set(names, "names=a,b", &error), TORC_OK);
+    cr_assert_eq(plain.seeds.count, 2);
+    cr_assert_eq(base_settings_set(names, "names=", &error), TORC_OK);
+    cr_assert_eq(plain.seeds.count, 0);
+    base_settings_free(names);
+}
+
+/* An id is its 32 digits and nothing else, at each place. */
+TEST_BODY(settings, ids_are_digits_at_each_place, set_up, tear_down)
+{
+    static const char others[] = {'/', ':', '`', 'g', 'A', ' '};
+    for (size_t at = 0; at < 2 * BASE_SETTINGS_ID_SIZE; at++) {
+        for (size_t i = 0; i < sizeof(others); i++) {
+            char text[] = "cluster=00112233445566778899aabbccddeeff";
+            text[strlen("cluster=") + at] = others[i];
+            cr_assert_eq(base_settings_set(settings, text, &error), TORC_MALFORMED, "%s", text);
+        }
+    }
+    cr_assert_eq(base_settings_set(settings, "cluster=0011", &error), TORC_MALFORMED);
+}
+
+/* A name as long as no setting's is unknown, and says so without being taken whole. */
+TEST_BODY(settings, long_names_are_unknown, set_up, tear_down)
+{
+    char name[600], text[700];
+    memset(name, 'n', sizeof(name) - 1);
+    for (size_t size = 100; size < sizeof(name); size += 1) {
+        name[size] = '\0';
+        snprintf(text, sizeof(text), "log:\n  %s: info\n", name);
+        cr_assert_eq(parse(text), TORC_MALFORMED);
+        cr_assert_eq(strncmp(error.text, "f.yaml:2:3: there is no setting log.nnn", 38), 0, "%s",
+                     error.text);
+        snprintf(text, sizeof(text), "%s=info", name);
+        cr_assert_eq(base_settings_set(settings, text, &error), TORC_MALFORMED);
+        base_settings_free(settings);
+        settings = base_settings_new(items, ITEM_COUNT, &config);
+        name[size] = 'n';
+    }
+    cr_assert_eq(base_settings_set(settings, "=info", &error), TORC_MALFORMED);
+    cr_assert_not_null(strstr(error.text, "it must be NAME=VALUE"));
+}
+
+/* Nothing at all can be the least that is right, and a text without a check is any text. */
+Test(settings, least_values_and_plain_texts)
+{
+    static const struct base_settings_item plain[] = {
+        {"size", BASE_SETTINGS_SIZE, 0, 2048, "0", AT(cache), "A size.", NULL, NULL},
+        {"name", BASE_SETTINGS_STRING, 0, 0, "", AT(listen), "A name.", NULL, NULL},
+    };
+    struct config target;
+    char buffer[64];
+    struct base_settings *two = base_settings_new(plain, 2, &target);
+    cr_assert_str_eq(base_settings_value(two, 0, buffer, sizeof(buffer)), "0B");
+    cr_assert_eq(base_settings_set(two, "size=3KiB", &error), TORC_MALFORMED);
+    cr_assert_str_eq(error.text, "--set: size is 3KiB; it must be a size from 0B to 2KiB, such as "
+                                 "64MiB");
+    cr_assert_eq(base_settings_set(two, "name=a, b", &error), TORC_OK);
+    cr_assert_str_eq(target.listen, "a, b");
+    base_settings_free(two);
+}
+
+/* Settings that were never made are ended as others are. */
+Test(settings, free_takes_null)
+{
+    base_settings_free(NULL);
+}
+
+/* A file is read whole or not at all: one that is too large, and what is no file, are refused. */
+TEST_BODY(settings, files_that_cannot_be_read_are_refused, set_up, tear_down)
+{
+    char dir[SCRATCH_PATH_SIZE], path[SCRATCH_PATH_SIZE + 16];
+    scratch_make(dir);
+    cr_assert_eq(base_settings_load(settings, dir, &error), TORC_IO);
+    cr_assert_not_null(strstr(error.text, "cannot be read: "));
+    snprintf(path, sizeof(path), "%s/f.yaml", dir);
+    cr_assert_eq(base_settings_load(settings, path, &error), TORC_IO);
+    cr_assert_not_null(strstr(error.text, "cannot be opened: "));
+    char *large = malloc(BASE_SETTINGS_FILE_SIZE_MAX + 2);
+    memset(large, '#', BASE_SETTINGS_FILE_SIZE_MAX + 1);
+    large[BASE_SETTINGS_FILE_SIZE_MAX + 1] = '\0';
+    scratch_write(dir, "f.yaml", large);
+    cr_assert_eq(base_settings_load(settings, path, &error), TORC_MALFORMED);
+    cr_assert_not_null(strstr(error.text, "bytes; at most"));
+    large[BASE_SETTINGS_FILE_SIZE_MAX] = '\0';
+    scratch_write(dir, "f.yaml", large);
+    cr_assert_eq(base_settings_load(settings, path, &error), TORC_OK);
+    free(large);
+    scratch_remove(dir);
+}
+
+/* What --check-config prints says where each value is from, and leaves out what has none. */
+TEST_BODY(settings, printed_values_say_where_they_are_from, set_up, tear_down)
+{
+    char *text;
+    size_t size;
+    cr_assert_eq(parse("\nlog.level: warn\n"), TORC_OK);
+    cr_assert_eq(base_settings_set(settings, "insecure=true", &error), TORC_OK);
+    FILE *out = open_memstream(&text, &size);
+    base_settings_print(settings, out);
+    fclose(out);
+    cr_assert_not_null(strstr(text, "log.level: 'warn'  # line 2\n"));
+    cr_assert_not_null(strstr(text, "insecure: 'true'  # --set\n"));
+    cr_assert_not_null(strstr(text, "listen: 'tcp://127.0.0.1:7401'  # default\n"));
+    cr_assert_null(strstr(text, "cluster"));
+    free(text);
 }
 
 /* --set wins over the file, and a wrong one changes nothing. */
@@ -259,6 +420,8 @@ TEST_BODY(settings, printed_values_read_back, set_up, tear_down)
 TEST_BODY(settings, long_values_are_cut, set_up, tear_down)
 {
     cr_assert_eq(base_settings_set(settings, "listen=tcp://0123456789", &error), TORC_OK);
+    cr_assert_eq(base_settings_set(settings, "cluster=00112233445566778899aabbccddeeff", &error),
+                 TORC_OK);
     for (size_t i = 0; i < ITEM_COUNT; i++) {
         char buffer[9] = "12345678";
         base_settings_value(settings, i, buffer, 8);
@@ -281,6 +444,14 @@ TEST_BODY(settings, start_reads_the_command_line, set_up, tear_down)
     cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 3, gone), 2);
     char *wrong[] = {"torc-shard", "--sat", "a=b", NULL};
     cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 3, wrong), 2);
+    char *cut[] = {"torc-shard", "--set", NULL};
+    cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 2, cut), 2);
+    char *longer[] = {"torc-shard", "--settle", "a=b", NULL};
+    cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 3, longer), 2);
+    char *unknown[] = {"torc-shard", "--set", "a=b", NULL};
+    cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 3, unknown), 2);
+    char *check[] = {"torc-shard", "--check-config", NULL};
+    cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 2, check), 0);
     char *help[] = {"torc-shard", "--help", NULL};
     cr_assert_eq(base_settings_start(settings, "torc-shard --config FILE", 2, help), 0);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "store/block.h"
 #include "tests/sim/faults.h"
 
 enum {
@@ -9,7 +10,8 @@ enum {
     DISKS_WHILE_US_MAX = 3000000,
     DISKS_SLOW_MIN = 10,
     DISKS_SLOW_MAX = 100,
-    DISKS_KEYS_MAX = 3, /* Of the state, rotten at a time. */
+    DISKS_LAST_BLOCKS = 3, /* That were written last. */
+    DISKS_KEYS_MAX = 3,    /* Of the state, rotten at a time. */
 };
 
 /* ---- The budget. */
@@ -135,6 +137,19 @@ void faults_tail_lost(struct sim *sim, struct sim_host *host, uint64_t batch)
 
 /* ---- Rot. */
 
+/* A bit of what the log wrote last: often of what a block says of itself. */
+static uint64_t draw_last_bit(struct sim *sim, const struct store_position *position)
+{
+    uint64_t size = sim->options.sector_size, bytes = position->block * size;
+    uint64_t last = position->block < DISKS_LAST_BLOCKS ? position->block : DISKS_LAST_BLOCKS;
+    if (last == 0 || sim_chance(sim, 500))
+        return sim_draw(sim, 0, bytes * 8 - 1);
+    uint64_t block = position->block - sim_draw(sim, 1, last);
+    /* The low bytes of its words: there a flip makes another number that might be. */
+    uint64_t bit = sim_draw(sim, 0, STORE_BLOCK_STAMP_SIZE * 8 - 1);
+    return block * size * 8 + (sim_chance(sim, 600) ? bit / 64 * 64 + bit % 8 : bit);
+}
+
 /* Half of it where the log was written last, the rest anywhere. */
 static void flip_log(struct sim *sim, struct sim_host *host)
 {
@@ -144,14 +159,12 @@ static void flip_log(struct sim *sim, struct sim_host *host)
         chosen = sim_draw(sim, 0, seen - 1) == 0 ? segment : chosen;
     struct store_log_stats stats;
     store_log_stats(host->log, &stats);
-    uint64_t bytes = sim->options.segment_size;
-    if (stats.position.segment != 0 && sim_chance(sim, 600)) {
-        chosen = stats.position.segment;
-        bytes = (uint64_t)stats.position.block * sim->options.sector_size;
-    }
-    if (chosen == 0)
+    bool last = stats.position.segment != 0 && sim_chance(sim, 600);
+    if (chosen == 0 && !last)
         return;
-    uint64_t bit = sim_draw(sim, 0, bytes * 8 - 1);
+    uint64_t bit = last ? draw_last_bit(sim, &stats.position)
+                        : sim_draw(sim, 0, sim->options.segment_size * 8 - 1);
+    chosen = last ? stats.position.segment : chosen;
     if (store_sim_device_flip(host->device, chosen, bit) != TORC_OK)
         return;
     sim_happened(sim, SIM_FAULT_rot);
@@ -165,6 +178,8 @@ void fault_rot(struct sim *sim)
         return;
     if (sim_chance(sim, 850)) {
         flip_log(sim, host);
+        if (sim_chance(sim, 500)) /* It is read at once. */
+            (void)fault_crash(sim, host, sim_chance(sim, 500));
         return;
     }
     unsigned copy = (unsigned)sim_draw(sim, 0, STORE_SUPERBLOCK_COPIES - 1);

@@ -302,3 +302,31 @@ TEST_BODY(consensus, steady_state_allocates_nothing, setup, teardown)
     /* Per round: one value made, one that left the cache freed. */
     cr_assert_leq(rig.counting.call_count - calls, 2 * 100);
 }
+
+/* A mark counts up to the first slot of which the log has no record. */
+TEST_BODY(consensus, a_mark_above_a_hole_counts_up_to_it, setup, teardown)
+{
+    struct consensus_entry entries[] = {
+        rig_entry(&rig, 3, rig_ballot(1, 2), "a"), rig_entry(&rig, 4, rig_ballot(1, 2), "b"),
+        rig_entry(&rig, 6, rig_ballot(4, 2), "c"), rig_entry(&rig, 7, rig_ballot(3, 2), "d")};
+    struct consensus_boot boot = {.promised = rig_ballot(2, 2),
+                                  .applied = 2,
+                                  .chosen = 7,
+                                  .entries = entries,
+                                  .entry_count = 4};
+    rig_start(&rig, &boot);
+    cr_assert_eq(rig_info(&rig).chosen, 4);
+    cr_assert_eq(rig_info(&rig).last, 7);
+    /* The accepts above the hole promise as they always did. */
+    struct consensus_message prepare = {
+        .type = PAXOS_PREPARE, .ballot = rig_ballot(3, 3), .first = 5, .last = 5};
+    cr_assert_eq(rig_receive(&rig, 3, prepare), TORC_OK);
+    cr_assert_eq(rig_sent(&rig, PAXOS_REFUSED, 3)->other.round, 4);
+    prepare.ballot = rig_ballot(5, 3);
+    cr_assert_eq(rig_receive(&rig, 3, prepare), TORC_OK);
+    rig_sync(&rig);
+    const struct consensus_message *promise = rig_sent(&rig, PAXOS_PROMISE, 3);
+    cr_assert_eq(promise->entry_count, 2);
+    cr_assert_eq(promise->chosen, 4);
+    cr_assert_eq(rig_sent_entry(&rig, PAXOS_PROMISE, 3)->slot, 6);
+}

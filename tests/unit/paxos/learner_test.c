@@ -159,3 +159,125 @@ TEST_BODY(paxos_learner, says_that_nobody_has_it_when_the_log_was_trimmed_meanwh
     load(NULL, 0);
     cr_assert_eq(rig_sent(&rig, PAXOS_LEARNED, 3)->flags, PAXOS_GONE);
 }
+
+/* What it learned above a hole is asked for no more, and no later ballot writes over it. */
+TEST_BODY(paxos_learner, keeps_what_it_learned_above_a_hole, setup, teardown)
+{
+    rig_start(&rig, NULL);
+    heartbeat(1, 4);
+    send_entries(PAXOS_LEARNED, 2, 3, 4);
+    rig_sync(&rig);
+    rig_forget(&rig);
+    rig_tick(&rig, rig.config.retransmit_timeout_ms);
+    heartbeat(2, 4);
+    cr_assert_eq(rig_sent(&rig, PAXOS_LEARN, 2)->first, 1);
+    cr_assert_eq(rig_sent(&rig, PAXOS_LEARN, 2)->last, 1);
+
+    struct base_ballot later = rig_ballot(2, 3);
+    struct consensus_entry entry = rig_entry(&rig, 2, theirs, NULL);
+    entry.ballot = later;
+    uint32_t records = rig.record_count;
+    cr_assert_eq(rig_receive(&rig, 3,
+                             (struct consensus_message){.type = PAXOS_ACCEPT,
+                                                        .ballot = later,
+                                                        .first = 2,
+                                                        .last = 2,
+                                                        .entries = &entry,
+                                                        .entry_count = 1}),
+                 TORC_OK);
+    for (uint32_t i = records; i < rig.record_count; i++)
+        cr_assert_neq(rig.records[i].kind, CONSENSUS_RECORD_ENTRY);
+    rig_sync(&rig);
+    cr_assert_eq(rig_sent(&rig, PAXOS_ACCEPTED, 3)->last, 2);
+}
+
+/* What is not chosen yet is taught to nobody. */
+TEST_BODY(paxos_learner, teaches_only_what_is_chosen, setup, teardown)
+{
+    rig_start(&rig, NULL);
+    struct base_ballot ballot = rig_serve(&rig);
+    rig_propose(&rig, "a");
+    rig_sync(&rig);
+    uint64_t chosen = rig_info(&rig).chosen;
+    cr_assert_eq(rig_info(&rig).last, chosen + 1);
+    struct consensus_message learn = {
+        .type = PAXOS_LEARN, .ballot = ballot, .first = chosen + 1, .last = chosen + 1};
+    cr_assert_eq(rig_receive(&rig, 3, learn), TORC_STALE);
+    cr_assert_null(rig_sent(&rig, PAXOS_LEARNED, 0));
+    learn.first = chosen;
+    cr_assert_eq(rig_receive(&rig, 3, learn), TORC_OK);
+    cr_assert_eq(rig_sent(&rig, PAXOS_LEARNED, 3)->last, chosen, "up to the chosen index");
+}
+
+/* What was read of the log for somebody before is not taken for what is asked for now. */
+TEST_BODY(paxos_learner, teaches_nothing_that_was_loaded_for_an_earlier_question, setup, teardown)
+{
+    be_asked_for_the_log();
+    struct base_ballot ballot = rig_info(&rig).ballot;
+    struct consensus_entry entries[] = {rig_entry(&rig, 1, ballot, NULL),
+                                        rig_entry(&rig, 2, ballot, NULL)};
+    load(entries, 2);
+    rig_forget(&rig);
+    struct consensus_message learn = {.type = PAXOS_LEARN,
+                                      .from = 2,
+                                      .to = 1,
+                                      .incarnation = 1,
+                                      .ballot = ballot,
+                                      .first = 1,
+                                      .last = 3};
+    struct consensus_event event = {.type = CONSENSUS_RECEIVE, .u.receive = &learn};
+    cr_assert_eq(rig_step(&rig, event), TORC_OK);
+    load(entries, 2); /* Before anybody was told what to load. */
+    cr_assert_null(rig_sent(&rig, PAXOS_LEARNED, 0));
+    cr_assert_eq(rig.load_first, 1);
+    load(entries, 2);
+    cr_assert_eq(rig_sent(&rig, PAXOS_LEARNED, 2)->last, 2);
+}
+
+/* Word of an earlier trimming changes nothing. */
+TEST_BODY(paxos_learner, knows_the_last_slot_that_was_trimmed, setup, teardown)
+{
+    be_asked_for_the_log();
+    struct base_ballot ballot = rig_info(&rig).ballot;
+    struct consensus_event trimmed = {.type = CONSENSUS_TRIMMED};
+    for (uint64_t slot = 2; slot > 0; slot--) {
+        trimmed.u.trimmed_slot = slot;
+        cr_assert_eq(rig_step(&rig, trimmed), TORC_OK);
+    }
+    load(NULL, 0);
+    cr_assert_eq(rig_receive(&rig, 3,
+                             (struct consensus_message){
+                                 .type = PAXOS_LEARN, .ballot = ballot, .first = 2, .last = 3}),
+                 TORC_OK);
+    cr_assert_eq(rig_sent(&rig, PAXOS_LEARNED, 3)->first, 2);
+    cr_assert_eq(rig_sent(&rig, PAXOS_LEARNED, 3)->flags, PAXOS_GONE);
+}
+
+/* A barrier of an earlier leader, proposed again behind a later one's, lowers nothing: what that
+ * earlier leader proposed stays void. */
+TEST_BODY(paxos_learner, earlier_barrier_behind_a_later_one_is_nothing, setup, teardown)
+{
+    rig_start(&rig, NULL);
+    struct base_ballot ballot = rig_ballot(5, 2);
+    struct consensus_entry entries[] = {
+        rig_entry(&rig, 1, ballot, NULL), rig_entry(&rig, 2, ballot, NULL),
+        rig_entry(&rig, 3, ballot, "late"), rig_entry(&rig, 4, ballot, "right")};
+    entries[0].kind = entries[1].kind = CONSENSUS_BARRIER;
+    entries[0].origin = entries[3].origin = rig_ballot(3, 2);
+    entries[1].origin = entries[2].origin = rig_ballot(2, 2);
+    cr_assert_eq(rig_receive(&rig, 2,
+                             (struct consensus_message){.type = PAXOS_ACCEPT,
+                                                        .ballot = ballot,
+                                                        .first = 1,
+                                                        .last = 4,
+                                                        .chosen = 4,
+                                                        .entries = entries,
+                                                        .entry_count = 4}),
+                 TORC_OK);
+    rig_sync(&rig);
+    cr_assert_eq(rig.apply_count, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        cr_assert(base_ballot_equal(rig.applies[i].barrier, rig_ballot(3, 2)));
+    cr_assert_not(rig.applies[2].effective);
+    cr_assert(rig.applies[3].effective);
+}

@@ -28,15 +28,12 @@ static bool put(struct trio *trio, const char *key, struct base_bytes value)
            answer.status == WIRE_DONE;
 }
 
-/* A message of consensus from node 2 to node 1 in group 1; its payload is cut by `cut`. */
-static enum torc_status consensus_from_peer(struct trio *trio, struct consensus_message message,
-                                            size_t cut)
+/* Sends node 1 a message of consensus in group 1, from node 2; its payload is cut by `cut`. */
+static enum torc_status consensus_as_it_is(struct trio *trio, struct consensus_message message,
+                                           size_t cut)
 {
     static uint64_t number = 1 << 20;
     const struct shard_map *map = trio_map(trio);
-    message.to = map->groups[1].replicas[0].id;
-    message.from = map->groups[1].replicas[1].id;
-    message.incarnation = 1;
     struct counting counting;
     struct shard_codec_outbox *outbox = shard_codec_outbox_new(counting_init(&counting));
     shard_codec_outbox_add(outbox, 1, &message);
@@ -52,6 +49,77 @@ static enum torc_status consensus_from_peer(struct trio *trio, struct consensus_
     shard_codec_outbox_free(outbox);
     counting_fini(&counting);
     return status;
+}
+
+/* The same between the replicas that those nodes have. */
+static enum torc_status consensus_from_peer(struct trio *trio, struct consensus_message message,
+                                            size_t cut)
+{
+    const struct shard_map *map = trio_map(trio);
+    message.to = map->groups[1].replicas[0].id;
+    message.from = map->groups[1].replicas[1].id;
+    message.incarnation = 1;
+    return consensus_as_it_is(trio, message, cut);
+}
+
+/* A replica hears only what is for itself, from a replica on the node that sent it, in that node's
+ * present life: ids are never used again, and an id that was is another replica. */
+Test(node_receive, consensus_of_another_replica_is_refused)
+{
+    struct trio *trio = serving(1);
+    const struct shard_node_counters *counters = shard_node_counters(trio_node(trio, 1));
+    const struct shard_map_replica *replicas = trio_map(trio)->groups[1].replicas;
+    const struct consensus_message right = {.type = PAXOS_HEARTBEAT,
+                                            .ballot = {.round = 99, .node = 2, .incarnation = 1},
+                                            .to = replicas[0].id,
+                                            .from = replicas[1].id,
+                                            .incarnation = 1,
+                                            .round = 1};
+    struct consensus_message wrong[] = {right, right, right, right};
+    wrong[0].to = 1000; /* A replica that was here once. */
+    wrong[1].from = 1000;
+    wrong[2].from = replicas[2].id; /* On node 3. */
+    wrong[3].incarnation = 2;
+    struct consensus_info info;
+    for (uint64_t i = 0; i < 4; i++) {
+        cr_assert_eq(consensus_as_it_is(trio, wrong[i], 0), TORC_OK);
+        cr_assert_eq(counters->refused_replica, i + 1);
+        cr_assert(shard_node_replica_info(trio_node(trio, 1), 1, &info));
+        cr_assert_lt(info.ballot.round, 99);
+    }
+    cr_assert_eq(consensus_as_it_is(trio, right, 0), TORC_OK);
+    cr_assert_eq(counters->refused_replica, 4);
+    cr_assert(shard_node_replica_info(trio_node(trio, 1), 1, &info));
+    cr_assert_eq(info.ballot.round, 99);
+    trio_free(trio);
+}
+
+/* A message to an earlier life of this node says that its sender lives a later one, if it is the
+ * node that the map knows; a stranger under that node's number says nothing. */
+Test(node_receive, only_the_known_storage_tells_of_a_later_life)
+{
+    struct trio *trio = serving(1);
+    const struct shard_map *map = trio_map(trio);
+    const struct consensus_message heartbeat = {
+        .type = PAXOS_HEARTBEAT,
+        .ballot = {.round = 99, .node = 2, .incarnation = 1},
+        .round = 1,
+    };
+    trio_kill(trio, 1);
+    trio_start(trio, 1); /* Its second life. */
+    trio_run(trio, 500);
+    struct wire_envelope late = {.type = WIRE_TYPE_CONSENSUS,
+                                 .storage = map->nodes[2].storage,
+                                 .node = 2,
+                                 .incarnation = 9,
+                                 .to_node = 1,
+                                 .to_incarnation = 1};
+    cr_assert_eq(trio_receive(trio, 1, false, late), TORC_STALE);
+    cr_assert_eq(consensus_from_peer(trio, heartbeat, 0), TORC_OK, "node 2 still lives its first");
+    late.storage = map->nodes[1].storage;
+    cr_assert_eq(trio_receive(trio, 1, false, late), TORC_STALE);
+    cr_assert_eq(consensus_from_peer(trio, heartbeat, 0), TORC_STALE, "of an earlier life");
+    trio_free(trio);
 }
 
 /* What does not decode, and what decodes and means nothing, is counted; the node goes on. */

@@ -3,6 +3,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
 
 static const char body[] = "body bytes", payload[] = "payload";
 
@@ -161,4 +164,27 @@ Test(wire, envelope_of_every_type_may_be_empty)
     wire_envelope_write(&unknown, message);
     cr_assert_eq(read_bytes(message, sizeof(message)), TORC_MALFORMED);
     cr_assert_str_eq(wire_type_name(unknown.type), "unknown");
+}
+
+/* A head that no version of the protocol writes is refused though its checksum is right. */
+Test(wire, envelope_with_an_impossible_head_is_refused)
+{
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } changes[] = {{4, 0}, {5, 0}, {6, 1}, {7, 1}};
+    uint8_t right[WIRE_ENVELOPE_SIZE], message[WIRE_ENVELOPE_SIZE];
+    struct wire_envelope empty = {.type = WIRE_TYPE_REQUEST};
+    wire_envelope_write(&empty, right);
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        const size_t checksum = WIRE_ENVELOPE_SIZE - 8;
+        memcpy(message, right, sizeof(message));
+        for (int changed = 0; changed < 2; changed++) {
+            uint64_t head = base_hash(base_bytes_of(message, checksum));
+            base_put_le64(message + checksum, base_hash_seeded(base_bytes_of(NULL, 0), head));
+            cr_assert_eq(read_bytes(message, sizeof(message)), changed ? TORC_MALFORMED : TORC_OK,
+                         "change %zu", i);
+            message[changes[i].at] = changes[i].byte;
+        }
+    }
 }

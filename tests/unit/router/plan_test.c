@@ -119,6 +119,10 @@ Test(router_plan, expire_refuses_what_redis_refuses)
     expect("expire a 1 FOO", "ERR Unsupported option FOO");
     expect("expire a 1 NX XX",
            "ERR NX and XX, GT or LT options at the same time are not compatible");
+    expect("expire a 1 NX GT",
+           "ERR NX and XX, GT or LT options at the same time are not compatible");
+    expect("expire a 1 LT NX",
+           "ERR NX and XX, GT or LT options at the same time are not compatible");
     expect("expire a 1 GT LT", "ERR GT and LT options at the same time are not compatible");
     expect("expire a 1 XX LT", "ERR XX and LT options at the same time are not supported");
 }

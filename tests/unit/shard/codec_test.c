@@ -164,6 +164,76 @@ Test(codec, messages_that_fit_no_map_are_refused)
     counting_fini(&counting);
 }
 
+/* A map of which a part is not there, or as many as there are not. */
+Test(codec, maps_with_a_part_missing_are_refused)
+{
+    struct counting counting;
+    const struct base_allocator *allocator = counting_init(&counting);
+    struct shard_map map, read;
+    map_make(&map, allocator);
+    map_make(&read, allocator);
+    struct base_bytes bytes;
+    shard_codec_map_encode(&map, allocator, &bytes);
+    Torc__Wire__Map *message = torc__wire__map__unpack(NULL, bytes.size, bytes.data);
+    give_back(allocator, bytes);
+    const Torc__Wire__Map right = *message;
+#define REFUSED_WITH(change)                                                                       \
+    message->change;                                                                               \
+    cr_assert_eq(shard_codec_map_read(message, &read), TORC_MALFORMED, #change);                   \
+    *message = right
+    REFUSED_WITH(n_nodes = 0);
+    REFUSED_WITH(n_nodes = SHARD_NODES_MAX + 1);
+    REFUSED_WITH(n_groups = 0);
+    REFUSED_WITH(n_groups = SHARD_GROUPS_MAX + 1);
+    REFUSED_WITH(ring = NULL);
+    REFUSED_WITH(limits = NULL);
+    REFUSED_WITH(cluster.len--);
+    REFUSED_WITH(ring->n_owners--);
+    message->ring->n_owners++;
+    REFUSED_WITH(ring->n_epochs--);
+    message->ring->n_epochs++;
+#undef REFUSED_WITH
+    cr_assert_eq(shard_codec_map_read(message, &read), TORC_OK);
+    torc__wire__map__free_unpacked(message, NULL);
+    shard_map_fini(&map);
+    shard_map_fini(&read);
+    counting_fini(&counting);
+}
+
+/* A birth without its group or its limits. */
+Test(codec, births_with_a_part_missing_are_refused)
+{
+    struct counting counting;
+    const struct base_allocator *allocator = counting_init(&counting);
+    struct shard_map map;
+    map_make(&map, allocator);
+    struct shard_birth birth, read;
+    shard_birth_of(&map, 1, allocator, &birth);
+    struct base_bytes bytes;
+    shard_codec_birth_encode(&birth, allocator, &bytes);
+    Torc__Wire__Birth *message = torc__wire__birth__unpack(NULL, bytes.size, bytes.data);
+    const Torc__Wire__Birth right = *message;
+    for (int missing = 0; missing < 2; missing++) {
+        uint8_t packed[1024];
+        if (missing == 0)
+            message->group = NULL;
+        else
+            message->limits = NULL;
+        size_t size = torc__wire__birth__pack(message, packed);
+        cr_assert_leq(size, sizeof(packed));
+        cr_assert_eq(shard_codec_birth_decode(base_bytes_of(packed, size), allocator, &read),
+                     TORC_MALFORMED, "%d", missing);
+        *message = right;
+    }
+    cr_assert_eq(shard_codec_birth_decode(bytes, allocator, &read), TORC_OK);
+    shard_birth_fini(&read);
+    torc__wire__birth__free_unpacked(message, NULL);
+    give_back(allocator, bytes);
+    shard_birth_fini(&birth);
+    shard_map_fini(&map);
+    counting_fini(&counting);
+}
+
 /* A birth has the group, its vnodes and the limits of the map, and comes back from its bytes. */
 Test(codec, a_birth_comes_back)
 {

@@ -381,3 +381,24 @@ Test(expiry, removal_of_a_damaged_row_is_an_error)
     cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_DAMAGED);
     fixture_fini(&fixture);
 }
+
+/* What is due is not read to its end: nothing is proposed, and it is not taken for all there is. */
+Test(expiry, index_that_ends_early_is_an_error)
+{
+    struct fixture fixture;
+    uint8_t request[4096];
+    size_t size = 1;
+    fixture_init(&fixture);
+    fixture_do_op(&fixture, op_put_for("k", "1", 100));
+    fixture_do_op(&fixture, op_put_for("l", "1", 100));
+    fixture_sleep(&fixture, 200);
+    tick(&fixture);
+    store_sim_kv_faults_set(fixture.kv, (struct store_sim_kv_faults){.iterator_end_ppm = 1000000});
+    cr_assert_eq(shard_removal_write(fixture.machine, 10, request, sizeof(request), &size),
+                 TORC_DAMAGED);
+    cr_assert_eq(size, 0);
+    store_sim_kv_faults_set(fixture.kv, (struct store_sim_kv_faults){0});
+    cr_assert(remove_due(&fixture, 10));
+    cr_assert_eq(fixture_space_count(&fixture, 'e'), 0);
+    fixture_fini(&fixture);
+}

@@ -284,6 +284,66 @@ Test(machine, records_out_of_place_are_damage)
     }
 }
 
+/* An entry with a request that no leader makes is not applied in part and taken for good: the
+ * request behind it does not count. */
+Test(machine, nothing_counts_behind_a_malformed_request)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    uint8_t value[WIRE_LIMITS_SIZE] = {0};
+    struct wire_op limits = {.type = WIRE_OP_LIMITS, .value = base_bytes_of(value, sizeof(value))};
+    struct wire_op put = op_put("k", "1");
+    apply_internal(&fixture, &limits);
+    fixture_request(&fixture, &put, 1);
+    cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_MALFORMED);
+    store_batch_clear(fixture.batch);
+    fixture_fini(&fixture);
+}
+
+/* Limits under which no request, no key or no value is possible are no leader's. */
+Test(machine, limits_that_fit_nothing_are_refused)
+{
+    static const struct wire_limits cases[] = {
+        {0, 10, 100}, {UINT16_MAX + 1, 10, 100}, {10, 0, 100}, {10, 100, 100}, {10, 100, 99}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        uint8_t value[WIRE_LIMITS_SIZE];
+        base_put_le32(value, cases[i].key_size_max);
+        base_put_le32(value + 4, cases[i].value_size_max);
+        base_put_le32(value + 8, cases[i].request_size_max);
+        struct wire_op op = {.type = WIRE_OP_LIMITS, .value = base_bytes_of(value, sizeof(value))};
+        apply_internal(&fixture, &op);
+        cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_MALFORMED, "%zu",
+                     i);
+        fixture_fini(&fixture);
+    }
+}
+
+/* A vnode that there is not, or one that was given away later than anything was applied. */
+Test(machine, vnodes_out_of_place_are_damage)
+{
+    for (int i = 0; i < 3; i++) {
+        struct fixture fixture;
+        fixture_init(&fixture);
+        fixture_do_op(&fixture, op_put("a", "1"));
+        uint64_t clock = fixture_info(&fixture).clock;
+        uint8_t key[SHARD_KEY_VNODE_SIZE], value[SHARD_VNODE_SIZE];
+        struct shard_vnode_state state = {.owned = true, .deleted = i == 1 ? clock + 1 : clock};
+        shard_key_vnode_write(key, FIXTURE_GROUP, i == 0 ? 1 << FIXTURE_VNODE_BITS : 3);
+        shard_vnode_state_write(value, &state);
+        store_batch_put(fixture.batch, base_bytes_of(key, sizeof(key)),
+                        base_bytes_of(value, sizeof(value)));
+        cr_assert_eq(store_kv_write(fixture.kv, fixture.batch), TORC_OK);
+        store_batch_clear(fixture.batch);
+        struct shard_machine *machine = NULL;
+        cr_assert_eq(shard_machine_open(&fixture.config, fixture.kv, fixture.allocator, &machine),
+                     i < 2 ? TORC_DAMAGED : TORC_OK, "%d", i);
+        shard_machine_close(machine);
+        fixture_fini(&fixture);
+    }
+}
+
 /* There may be none to free. */
 Test(machine, freeing_nothing_is_a_no_op)
 {

@@ -97,6 +97,28 @@ Test(pending, agrees_with_a_plain_table)
     counting_fini(&counting);
 }
 
+/* Two clients may use the same numbers: each gets its own answer, as long as one half of their ids
+ * differs. */
+Test(pending, clients_are_told_apart_by_their_whole_id)
+{
+    struct counting counting;
+    enum { CLIENTS = 64 };
+    struct shard_pending *pending = shard_pending_new(counting_init(&counting), 2 * CLIENTS);
+    for (uint64_t i = 1; i <= CLIENTS; i++) {
+        shard_pending_add(pending, (struct wire_client_id){i, 2}, 7, i);
+        shard_pending_add(pending, (struct wire_client_id){1, 2 + i}, 7, 1000 + i);
+    }
+    for (uint64_t i = 1; i <= CLIENTS; i++) {
+        uint64_t route = 0;
+        cr_assert(shard_pending_take(pending, (struct wire_client_id){i, 2}, 7, &route));
+        cr_assert_eq(route, i);
+        cr_assert(shard_pending_take(pending, (struct wire_client_id){1, 2 + i}, 7, &route));
+        cr_assert_eq(route, 1000 + i);
+    }
+    shard_pending_free(pending);
+    counting_fini(&counting);
+}
+
 Test(pending, freeing_nothing_is_a_no_op)
 {
     shard_pending_free(NULL);

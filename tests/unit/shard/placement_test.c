@@ -317,6 +317,26 @@ Test(placement, a_foreign_entry_stops_the_group)
     }
 }
 
+/* There is one first map, and no change before it. */
+Test(placement, a_second_first_map_stops_the_group)
+{
+    struct bench *bench = bench_begin();
+    struct base_bytes first;
+    shard_placement_first_entry(&bench->map, bench->rig.allocator, &first);
+    propose(bench, first);
+    base_free(bench->rig.allocator, (void *)(uintptr_t)first.data, first.size);
+    cr_assert_eq(shard_group_trouble(bench->rig.group), TORC_MALFORMED);
+    bench_end(bench);
+
+    static struct bench empty;
+    static const uint8_t place[] = {2};
+    bench_init(&empty);
+    rig_lead(&empty.rig);
+    propose(&empty, base_bytes_of(place, sizeof(place)));
+    cr_assert_eq(shard_group_trouble(empty.rig.group), TORC_MALFORMED);
+    bench_end(&empty);
+}
+
 /* A change that is larger than any, or for which there is no memory, is refused at once. */
 Test(placement, changes_are_bounded)
 {

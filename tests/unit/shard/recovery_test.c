@@ -225,3 +225,43 @@ Test(recovery, a_small_pool_is_reported)
     cr_assert_eq(shard_recovery_status(bench.recovery), TORC_FULL);
     end(&bench);
 }
+
+/* A drop takes the replica that it names and no other: not one of its group under another id, nor
+ * one of another group. */
+Test(recovery, a_drop_takes_only_whom_it_names)
+{
+    struct bench bench;
+    begin(&bench, 1 << 16);
+    record(&bench, STORE_RECORD_REPLICA, 1, 0, 0, "a");
+    record(&bench, STORE_RECORD_REPLICA, 3, 0, 0, "b");
+    record(&bench, STORE_RECORD_ENTRY, 3, 1, 3, "x");
+    record(&bench, STORE_RECORD_DROP, 2, 0, 0, "");
+    const struct store_record earlier = {
+        .kind = STORE_RECORD_DROP, .group = 3, .replica = REPLICA - 1};
+    shard_recovery_record(bench.recovery, &earlier);
+    cr_assert_eq(shard_recovery_count(bench.recovery), 2);
+    const struct shard_recovered *group = shard_recovery_at(bench.recovery, 1);
+    cr_assert_eq(group->replica, REPLICA + 3);
+    cr_assert_eq(group->entry_count, 1);
+    end(&bench);
+}
+
+/* Only what is known of the group itself says what its log still has; from no slot on is nothing.
+ */
+Test(recovery, what_is_loadable_is_of_one_group)
+{
+    struct bench bench;
+    begin(&bench, 1 << 16);
+    flushed(&bench, 1, 5);
+    flushed(&bench, 3, 5);
+    record(&bench, STORE_RECORD_REPLICA, 1, 0, 0, "");
+    record(&bench, STORE_RECORD_REPLICA, 3, 0, 0, "");
+    shard_recovery_loadable(bench.recovery, 2, 1);
+    shard_recovery_loadable(bench.recovery, 3, 0);
+    cr_assert_eq(shard_recovery_at(bench.recovery, 0)->compacted, 5);
+    cr_assert_eq(shard_recovery_at(bench.recovery, 1)->compacted, 5);
+    shard_recovery_loadable(bench.recovery, 3, 4);
+    cr_assert_eq(shard_recovery_at(bench.recovery, 0)->compacted, 5);
+    cr_assert_eq(shard_recovery_at(bench.recovery, 1)->compacted, 3);
+    end(&bench);
+}

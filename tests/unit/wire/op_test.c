@@ -510,3 +510,44 @@ Test(op, entry_header_is_validated)
     wire_entry_begin(at, sizeof(at), 5, 0);
     cr_assert_eq(wire_entry_read(base_bytes_of(at, least), &entry), TORC_MALFORMED);
 }
+
+/* Flags that nobody gives, what must be zero, more operations than may be, and keys of no size. */
+Test(op, fields_out_of_range_are_refused)
+{
+    static struct built built;
+    struct wire_request request;
+    struct wire_op put = op_of(WIRE_OP_PUT), get = op_of(WIRE_OP_GET);
+    build_begin(&built, 0);
+    build_op(&built, &put);
+    cr_assert_eq(build_read(&built, &request), TORC_OK);
+    for (unsigned bit = 0; bit < 8; bit++) {
+        built.bytes[1] = (uint8_t)(1u << bit);
+        cr_assert_eq(build_read(&built, &request), TORC_MALFORMED, "flag %u", bit);
+    }
+    built.bytes[1] = 0;
+    for (size_t at = 6; at < 8; at++) {
+        built.bytes[WIRE_REQUEST_HEADER_SIZE + at] = 1;
+        cr_assert_eq(build_read(&built, &request), TORC_MALFORMED, "byte %zu", at);
+        built.bytes[WIRE_REQUEST_HEADER_SIZE + at] = 0;
+    }
+    cr_assert_eq(build_read(&built, &request), TORC_OK);
+    static uint8_t many[WIRE_REQUEST_HEADER_SIZE + (WIRE_OPS_MAX + 1) * 64];
+    size_t size = wire_request_begin(many, sizeof(many), (struct wire_client_id){1, 2}, 3, 4, 0);
+    const struct wire_limits wide = {256, 4096, sizeof(many)};
+    for (uint32_t count = 1; count <= WIRE_OPS_MAX + 1; count++) {
+        size += wire_op_write(many + size, sizeof(many) - size, &get);
+        if (count < WIRE_OPS_MAX)
+            continue;
+        base_put_le16(many + 2, (uint16_t)count);
+        base_put_le32(many + 4, (uint32_t)size);
+        cr_assert_eq(wire_request_read(base_bytes_of(many, size), &wide, &request),
+                     count == WIRE_OPS_MAX ? TORC_OK : TORC_MALFORMED);
+    }
+    uint8_t keys[64];
+    uint64_t token;
+    struct base_bytes key;
+    size_t cursor = 0;
+    size = wire_key_write(keys, sizeof(keys), 7, base_bytes_text("one"));
+    keys[8] = 0;
+    cr_assert_eq(wire_key_next(base_bytes_of(keys, size), &cursor, &token, &key), TORC_MALFORMED);
+}

@@ -36,6 +36,7 @@ struct world {
     bool calm;          /* No more loss, leaders stay. */
     uint64_t silent[2]; /* Requests that get no answer. */
     bool large;         /* Values are. */
+    bool nameless;      /* The map knows no node's storage. */
     struct flying queue[QUEUE_MAX];
     size_t queue_count;
     struct { /* Request records: numbers that were executed, with their answers. */
@@ -137,7 +138,7 @@ static void answer_map(struct world *world, uint32_t node)
     for (uint32_t i = 0; i < NODES; i++) {
         nodes[i] = (Torc__Wire__Node)TORC__WIRE__NODE__INIT;
         nodes[i].id = i + 1;
-        storages[i][0] = (uint8_t)(i + 1);
+        storages[i][0] = world->nameless ? 0 : (uint8_t)(i + 1);
         nodes[i].storage = (ProtobufCBinaryData){16, storages[i]};
         nodes[i].address = (char *)addresses[i];
         node_list[i] = &nodes[i];
@@ -563,4 +564,37 @@ Test(router_courier, shows_its_peers_and_groups)
     cr_assert(router_courier_group_info(world.courier, 0, &info));
     cr_assert_eq(info.sent, 1);
     world_fini(&world);
+}
+
+/* Whether a message is taken from a node with this storage: that it has no newer map. */
+static bool is_heard(struct world *world, uint32_t node, uint8_t storage)
+{
+    struct wire_envelope envelope = {.type = WIRE_TYPE_MAP,
+                                     .cluster = {{7}},
+                                     .storage = {{storage}},
+                                     .node = node,
+                                     .incarnation = 1};
+    uint64_t before = router_courier_counters(world->courier)->messages_rejected;
+    router_courier_receive(world->courier, &envelope);
+    return router_courier_counters(world->courier)->messages_rejected == before;
+}
+
+/* A node is known by its storage once the map says which; one that the map does not have may be
+ * newer than the map. */
+Test(router_courier, nodes_are_known_by_their_storage)
+{
+    for (int nameless = 0; nameless < 2; nameless++) {
+        static struct world world;
+        world_init(&world, 3);
+        world.calm = true;
+        world.nameless = nameless == 1;
+        cr_assert(is_heard(&world, 2, 77), "there is no map yet");
+        add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+        turn_until(&world, 0);
+        cr_assert(is_heard(&world, 2, 2));
+        cr_assert_eq(is_heard(&world, 2, 77), world.nameless);
+        cr_assert(is_heard(&world, NODES + 1, 77));
+        cr_assert_not(is_heard(&world, 0, 0), "no node at all");
+        world_fini(&world);
+    }
 }

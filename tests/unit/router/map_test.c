@@ -154,6 +154,10 @@ Test(router_map, refuses_what_does_not_hold_together)
     REFUSES(TORC_MALFORMED, sample.map.limits = NULL);
     REFUSES(TORC_MALFORMED, sample.map.n_nodes = 0);
     REFUSES(TORC_MALFORMED, sample.map.n_groups = 0);
+    REFUSES(TORC_MALFORMED, sample.map.n_nodes = ROUTER_MAP_NODES_MAX + 1);
+    REFUSES(TORC_MALFORMED, sample.map.n_groups = ROUTER_MAP_GROUPS_MAX + 1);
+    REFUSES(TORC_MALFORMED, sample.ring.n_owners = sample.ring.n_epochs = 0);
+    REFUSES(TORC_MALFORMED, sample.ring.n_owners = sample.ring.n_epochs = RING_VNODE_COUNT_MAX + 1);
     REFUSES(TORC_MALFORMED, sample.map.n_groups = 2); /* A vnode's owner is missing. */
     REFUSES(TORC_MALFORMED, sample.nodes[1].id = 1);
     REFUSES(TORC_MALFORMED, sample.nodes[0].id = 0);

@@ -2,6 +2,7 @@
 
 #include "base/hlc.h"
 #include "base/prng.h"
+#include "ring/token.h"
 #include "shard/keys.h"
 #include "tests/lib/machine_fixture.h"
 
@@ -284,19 +285,22 @@ Test(machine, records_out_of_place_are_damage)
     }
 }
 
-/* An entry with a request that no leader makes is not applied in part and taken for good: the
- * request behind it does not count. */
-Test(machine, nothing_counts_behind_a_malformed_request)
+/* An entry with a request that meets a damaged row is an error, whatever is behind that request. */
+Test(machine, nothing_counts_behind_a_damaged_row)
 {
     struct fixture fixture;
     fixture_init(&fixture);
-    uint8_t value[WIRE_LIMITS_SIZE] = {0};
-    struct wire_op limits = {.type = WIRE_OP_LIMITS, .value = base_bytes_of(value, sizeof(value))};
-    struct wire_op put = op_put("k", "1");
-    apply_internal(&fixture, &limits);
-    fixture_request(&fixture, &put, 1);
-    cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_MALFORMED);
+    fixture_do_op(&fixture, op_put("k", "1"));
+    uint64_t token = ring_token(base_bytes_text("k"), FIXTURE_VNODE_BITS);
+    uint8_t key[SHARD_KEY_DATA_SIZE + 1];
+    shard_key_data_write(key, FIXTURE_GROUP, token, base_bytes_text("k"));
+    store_batch_put(fixture.batch, base_bytes_of(key, sizeof(key)), base_bytes_text("rubbish"));
+    cr_assert_eq(store_kv_write(fixture.kv, fixture.batch), TORC_OK);
     store_batch_clear(fixture.batch);
+    const struct wire_op append = op_append("k", "2"), put = op_put("other", "3");
+    fixture_request(&fixture, &append, 1);
+    fixture_request(&fixture, &put, 1);
+    cr_assert_eq(fixture_apply_bytes(&fixture, fixture_entry(&fixture)), TORC_DAMAGED);
     fixture_fini(&fixture);
 }
 

@@ -204,12 +204,22 @@ static bool values_fit(const struct router_courier *courier, const struct router
            request->value_ops + answers_value(op) <= values_max(courier);
 }
 
+/* Bytes of a request that several operations share. Without a map its limit is not known: each
+ * travels alone. */
+static size_t shared_size_max(const struct router_courier *courier)
+{
+    if (courier->map == NULL)
+        return 0;
+    size_t limit = courier->map->limits.request_size_max;
+    return limit < REQUEST_BYTES_MAX ? limit : REQUEST_BYTES_MAX;
+}
+
 static bool may_join(const struct router_courier *courier, const struct router_request *request,
                      const struct wire_op *op)
 {
     uint64_t age_us = courier->now_us - request->created_us;
     return !request->stamped && request->parcel_count < REQUEST_PARCELS_MAX &&
-           request->bytes.size + wire_op_size(op) <= REQUEST_BYTES_MAX &&
+           request->bytes.size + wire_op_size(op) <= shared_size_max(courier) &&
            values_fit(courier, request, op) &&
            age_us <= (uint64_t)courier->config.request_timeout_ms * 1000 / JOIN_SHARE;
 }

@@ -79,7 +79,9 @@ static const struct {
 void fault_garbage(struct sim *sim)
 {
     struct sim_client *client = find(sim, is_connected);
-    if (client == NULL)
+    /* Without a map a router knows no limits: nodes would refuse. */
+    if (client == NULL ||
+        router_courier_map(sim_router_courier(&sim->routers[client->router])) == NULL)
         return;
     uint64_t drawn = sim_draw(sim, 0, sizeof(garbage) / sizeof(garbage[0]) - 1);
     if (!resp_client_misspeak(sim, client->stream, garbage[drawn].bytes, garbage[drawn].error,

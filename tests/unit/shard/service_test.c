@@ -306,6 +306,27 @@ Test(service, unreadable_requests_are_refused)
     bench_end(bench);
 }
 
+/* A request that says that it is larger than its message is refused, and nothing behind it is
+ * looked for: there is nothing. */
+Test(service, a_size_beyond_the_message_is_not_believed)
+{
+    const uint32_t sizes[] = {UINT32_MAX, limits.request_size_max + 1};
+    for (size_t i = 0; i < 2; i++) {
+        struct bench *bench = bench_begin();
+        uint64_t before = add(bench, put("a", "one"));
+        size_t large_at = bench->size;
+        uint64_t large = add(bench, put("b", "two")), hidden = add(bench, put("c", "three"));
+        base_put_le32(bench->message + large_at + 4, sizes[i]);
+        send(bench);
+        rig_run(&bench->rig, 20);
+        cr_assert_eq(status_of(bench, before), WIRE_DONE);
+        cr_assert_eq(status_of(bench, large), WIRE_REFUSED);
+        cr_assert_eq(rig_answer(&bench->rig, large)->detail, TORC_TOO_LARGE);
+        cr_assert_null(rig_answer(&bench->rig, hidden));
+        bench_end(bench);
+    }
+}
+
 /* The leader's own kind of request is refused when it comes from outside. */
 Test(service, internal_requests_are_refused)
 {

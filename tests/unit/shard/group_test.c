@@ -175,6 +175,26 @@ Test(group, an_entry_that_does_not_decode_stops_it)
     end(&rig);
 }
 
+/* A group that has stopped covers no read by its lease, though the lease still runs. */
+Test(group, a_stopped_group_has_no_lease)
+{
+    struct rig rig;
+    struct notes notes = {0};
+    rig_init(&rig, 1 << 20, 150 /* lease */);
+    rig_start(&rig, RIG_GROUP, &notes_type, &notes);
+    rig_lead(&rig);
+    rig_run(&rig, 200);
+    cr_assert(shard_group_lease_holds(rig.group, rig.now_ms));
+    notes.bad_slot = notes.applied + 1;
+    cr_assert_eq(propose(&rig, "bad"), TORC_OK);
+    while (shard_group_trouble(rig.group) == TORC_OK) {
+        cr_assert(shard_group_lease_holds(rig.group, rig.now_ms));
+        rig_run(&rig, 1);
+    }
+    cr_assert_not(shard_group_lease_holds(rig.group, rig.now_ms));
+    end(&rig);
+}
+
 /* Reads are safe once a majority has confirmed the leader, and fail when it leads no more. */
 Test(group, reads_end_either_way)
 {

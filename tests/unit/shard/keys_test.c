@@ -163,3 +163,16 @@ Test(keys, values_are_validated)
     at[0] = SHARD_STATE_VERSION + 1;
     cr_assert_eq(shard_limits_read(bytes, &limits_read, &version), TORC_NEWER);
 }
+
+/* A row of the index names the version that it removes: there is no version 0. */
+Test(keys, an_index_row_names_a_version)
+{
+    uint8_t at[SHARD_INDEX_SIZE] = {0};
+    uint64_t version = 9;
+    cr_assert_eq(shard_index_read(base_bytes_of(at, sizeof(at)), &version), TORC_DAMAGED);
+    cr_assert_eq(version, 9);
+    base_put_le64(at, 1);
+    cr_assert_eq(shard_index_read(base_bytes_of(at, sizeof(at) - 1), &version), TORC_DAMAGED);
+    cr_assert_eq(shard_index_read(base_bytes_of(at, sizeof(at)), &version), TORC_OK);
+    cr_assert_eq(version, 1);
+}

@@ -155,3 +155,26 @@ Test(records, loading_is_validated)
     shard_records_fini(&records);
     counting_fini(&counting);
 }
+
+/* A block of no records is none that was ever written. */
+Test(records, an_empty_block_is_damage)
+{
+    struct counting counting;
+    struct shard_records records;
+    shard_records_init(&records, counting_init(&counting));
+    shard_records_open(&records, 1);
+    add(&records, 1, 11);
+    struct base_bytes value = shard_records_close(&records, 4);
+    uint8_t bytes[512];
+    cr_assert_leq(value.size, sizeof(bytes));
+    memcpy(bytes, value.data, value.size);
+    struct shard_records loaded;
+    shard_records_init(&loaded, &counting.allocator);
+    base_put_le32(bytes + 4, 0);
+    for (size_t size = 8; size <= value.size; size++)
+        cr_assert_eq(shard_records_load(&loaded, 4, base_bytes_of(bytes, size)), TORC_DAMAGED);
+    cr_assert_eq(loaded.count, 0);
+    shard_records_fini(&loaded);
+    shard_records_fini(&records);
+    counting_fini(&counting);
+}

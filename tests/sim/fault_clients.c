@@ -32,7 +32,8 @@ void fault_quitters(struct sim *sim)
     if (client == NULL)
         return;
     sim_happened(sim, SIM_FAULT_quitters);
-    sim_trace(sim, "quits", client->index, client->router, client->in_flight, 0);
+    sim_trace(sim, "quits", SIM_OF_CLIENT + client->index, SIM_NODES_MAX + client->router,
+              client->in_flight, 0);
     resp_client_quit(sim, client->stream);
 }
 
@@ -43,8 +44,8 @@ void fault_slow_readers(struct sim *sim)
         return;
     sim_happened(sim, SIM_FAULT_slow_readers);
     client->stream->deaf_until_us = sim->now_us + fault_while_us(sim);
-    sim_trace(sim, "reads nothing", client->index, client->router, client->stream->deaf_until_us,
-              0);
+    sim_trace(sim, "reads nothing", SIM_OF_CLIENT + client->index, SIM_NODES_MAX + client->router,
+              client->stream->deaf_until_us, 0);
     sim_push(sim, (struct sim_event){.at_us = client->stream->deaf_until_us,
                                      .type = SIM_CLIENT_READS,
                                      .place = client->index,
@@ -55,7 +56,7 @@ void fault_overload(struct sim *sim)
 {
     sim_happened(sim, SIM_FAULT_overload);
     sim->rush_until_us = sim->now_us + sim_draw(sim, 1000, 300000);
-    sim_trace(sim, "overload", 0, sim->rush_until_us, 0, 0);
+    sim_trace(sim, "overload", SIM_EVERYWHERE, sim->rush_until_us, 0, 0);
 }
 
 /* What is no command, and how its refusal begins. */
@@ -88,7 +89,8 @@ void fault_garbage(struct sim *sim)
                               garbage[drawn].ends))
         return;
     sim_happened(sim, SIM_FAULT_garbage);
-    sim_trace(sim, "garbage", client->index, client->router, drawn, 0);
+    sim_trace(sim, "garbage", SIM_OF_CLIENT + client->index, SIM_NODES_MAX + client->router, drawn,
+              0);
 }
 
 /* A library that does not know better asks again long after its answer. */

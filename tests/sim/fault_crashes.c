@@ -53,7 +53,7 @@ void fault_ambush(struct sim *sim)
     network_heal(sim);
     fault_cut_around(sim, leader->index, true, true);
     sim_happened(sim, SIM_FAULT_ambush);
-    sim_trace(sim, "ambush", leader->index, other->id, 0, 0);
+    sim_trace(sim, "ambush", leader->index, other->id, 0, sim_cuts(sim));
 }
 
 /* ---- Traps. */

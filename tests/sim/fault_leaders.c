@@ -31,7 +31,7 @@ static void depose(struct sim *sim, struct sim_host *host, uint32_t group)
         sim->cut[i][host->index] = i != host->index;
     fault_slow_leader(sim, host);
     sim_happened(sim, SIM_FAULT_deposed);
-    sim_trace(sim, "deposed", host->index, group, 0, 0);
+    sim_trace(sim, "deposed", host->index, group, 0, sim_cuts(sim));
 }
 
 /* ---- It hands over, and when nothing comes of it, leads on; then its word arrives. */

@@ -70,7 +70,7 @@ void fault_partitions(struct sim *sim)
         fault_cut_around(sim, SIM_NODES_MAX, true, sim_chance(sim, 500));
         break;
     }
-    sim_trace(sim, "partition", one, 0, 0, 0);
+    sim_trace(sim, "partition", one, 0, 0, sim_cuts(sim));
 }
 
 /* ---- Shapes: nodes stand in an order, and only some neighbours hear each other. Routers reach
@@ -122,7 +122,7 @@ void fault_shapes(struct sim *sim)
     sim->coverage->rings += shape == SHAPE_RING;
     sim->coverage->bridges += shape == SHAPE_BRIDGE;
     sim->coverage->stars += shape == SHAPE_STAR;
-    sim_trace(sim, "partition by shape", order[0], shape, 0, 0);
+    sim_trace(sim, "partition by shape", order[0], shape, 0, sim_cuts(sim));
 }
 
 /* Of one group. What routers still reach is drawn too. */
@@ -149,7 +149,7 @@ void fault_singled(struct sim *sim)
     sim->coverage->leaders_mute += kind == 1;
     sim->coverage->leaders_deaf += kind == 2;
     sim->coverage->leaders_with_one += kind == 3 && follower != one;
-    sim_trace(sim, "leader singled out", one, group, kind, follower);
+    sim_trace(sim, "leader singled out", one, group, kind, sim_cuts(sim));
 }
 
 /* ---- Links that come back one by one, that come and go, that are bad. */
@@ -171,6 +171,7 @@ void fault_mend(struct sim *sim)
     while (!sim->cut[at / SIM_PLACES_MAX][at % SIM_PLACES_MAX])
         at = (at + 1) % (SIM_PLACES_MAX * SIM_PLACES_MAX);
     sim->cut[at / SIM_PLACES_MAX][at % SIM_PLACES_MAX] = false;
+    sim_trace(sim, "mending", SIM_EVERYWHERE, 0, 0, sim_cuts(sim));
     sim_happened(sim, SIM_FAULT_mending);
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 1, LINKS_MEND_US_MAX),
                                      .type = SIM_MEND});

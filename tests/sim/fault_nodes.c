@@ -134,6 +134,7 @@ static bool is_replaceable(const struct sim *sim, const struct sim_host *host)
 void fault_quiet(struct sim *sim, uint64_t until_us)
 {
     network_heal(sim);
+    sim_trace(sim, "quiet", SIM_EVERYWHERE, until_us, 0, 0);
     for (uint32_t i = 0; i < sim->options.nodes; i++)
         host_heal(sim, &sim->hosts[i]);
     sim->quiet_until_us = until_us;

@@ -95,8 +95,10 @@ void faults_happen(struct sim *sim)
     if (sim->healed)
         return;
     if (sim->now_us >= sim->quiet_until_us) {
-        if (sim_chance(sim, 150))
+        if (sim_chance(sim, 150)) {
             network_heal(sim);
+            sim_trace(sim, "links whole", SIM_EVERYWHERE, 0, 0, 0);
+        }
         one_fault(sim);
     }
     sim_push(sim, (struct sim_event){.at_us = sim->now_us +
@@ -108,7 +110,7 @@ void faults_heal(struct sim *sim)
 {
     sim->healed = true;
     network_heal(sim);
-    sim_trace(sim, "healed", 0, 0, 0, 0);
+    sim_trace(sim, "healed", SIM_EVERYWHERE, 0, 0, 0);
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         struct sim_host *host = &sim->hosts[i];
         host_heal(sim, host);

@@ -110,7 +110,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
         mistreat(sim, packet);
     sim_trace(sim, packet->copies == 0 ? "lost" : "send", head.from, head.to, bytes.data[5],
               bytes.size);
-    sim_trace_message(sim, bytes);
+    sim_trace_message(sim, &head, bytes);
     sim->coverage->messages_lost += packet->copies == 0;
     if (packet->copies == 0) {
         sim->held_us = 0;
@@ -128,6 +128,7 @@ void network_deliver(struct sim *sim, struct sim_packet *packet)
 {
     if (sim->cut[packet->head.from][packet->head.to]) {
         sim->coverage->messages_lost++;
+        sim_trace(sim, "cut", packet->head.to, packet->head.from, packet->bytes[5], packet->size);
         return;
     }
     struct wire_envelope envelope;

@@ -10,6 +10,7 @@
  *   clients.h   clients: RESP, or a library's     check_vote.c     an amnesiac is silent
  *   map.c       the cluster's first map           check_live.c     after healing all ends
  *   trace.c     the last events, for people       check_credit.c   none is sent too much
+ *   trace_message.c ... and what messages say
  *   mutants.bzl planted bugs                      main.c           seeds, coverage, replay
  *   witness.c   what is seen of logs, messages    ledger.c         ... kept, slot by slot
  *   check_ballots.c    who proposes what          check_chosen.c   one value per slot
@@ -50,6 +51,8 @@ enum {
     SIM_CLIENTS_MAX = 12,
     SIM_TOOL = SIM_NODES_MAX + SIM_ROUTERS_MAX, /* The place that sends the first map. */
     SIM_PLACES_MAX = SIM_TOOL + 1,              /* Nodes, then routers, then the tool. */
+    SIM_OF_CLIENT = SIM_PLACES_MAX,             /* In the trace: plus its index; and all of them. */
+    SIM_EVERYWHERE = SIM_OF_CLIENT + SIM_CLIENTS_MAX,
     SIM_VNODE_BITS_MAX = 7,
     SIM_VALUE_SIZE_MAX = 3000, /* Of what is put: several of them fit into a value. */
     SIM_EVENTS_MAX = 200000,   /* Under way at once; more: messages breed. */
@@ -625,10 +628,16 @@ uint32_t sim_kinds(const struct sim *sim);
 /* trace.c */
 void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,
                uint64_t c);
-/* What a message of consensus says, with --trace. */
-void sim_trace_message(struct sim *sim, struct base_bytes bytes);
+/* "n1" is node 1, "r1" the first router, "c1" a client, "tool" what sends the first map. */
+const char *sim_place_name(uint64_t place, char text[8]);
+const char *sim_op_name(uint64_t type);
+/* Which links are cut, for a label that begins with '#'. */
+uint64_t sim_cuts(const struct sim *sim);
 /* The last events that have to do with a failure: with what its sentence names. */
 void sim_trace_print(const struct sim *sim, const char *text, FILE *out);
+
+/* trace_message.c: what a message says, with --trace. */
+void sim_trace_message(struct sim *sim, const struct sim_head *head, struct base_bytes bytes);
 
 /* network.c */
 uint64_t sim_route(uint32_t place, uint32_t life);

@@ -52,7 +52,8 @@ void stream_open(struct sim *sim, struct sim_stream *stream, uint32_t router)
 void stream_closed(struct sim *sim, struct sim_stream *stream)
 {
     TORC_ASSERT(!stream->accepted);
-    sim_trace(sim, "stream ends", stream->client, stream->router, stream->life, 0);
+    sim_trace(sim, "stream ends", SIM_OF_CLIENT + stream->client, SIM_NODES_MAX + stream->router,
+              stream->life, 0);
     pipe_clear(&stream->in);
     pipe_clear(&stream->out);
     stream->life++;

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "paxos/paxos.h"
-#include "shard/codec.h"
+#include "base/hlc.h"
 #include "tests/sim/sim.h"
 
 enum {
@@ -24,6 +23,9 @@ enum trace_class {
     TRACE_CLIENT,
 };
 
+/* How labels begin whose number is a place, or says which links are cut (sim_cuts). */
+enum { TRACE_PLACE = '@', TRACE_CUTS = '#' };
+
 /* What the numbers of an event are; NULL: not said. */
 static const struct trace_kind {
     const char *what;
@@ -33,6 +35,7 @@ static const struct trace_kind {
     {"send", TRACE_TRAFFIC, {NULL}},
     {"lost", TRACE_TRAFFIC, {NULL}},
     {"receive", TRACE_TRAFFIC, {NULL}},
+    {"cut", TRACE_TRAFFIC, {NULL}},
     {"ask", TRACE_CLIENT, {NULL}},
     {"outcome", TRACE_CLIENT, {NULL}},
     {"durable", TRACE_WORK, {"batch", "batches of the node in it", "bytes of the log"}},
@@ -44,12 +47,24 @@ static const struct trace_kind {
     {"slow node", TRACE_COURSE, {"life", "us", NULL}},
     {"slow disk", TRACE_COURSE, {"life", "times", NULL}},
     {"drift", TRACE_COURSE, {"life", "rate", NULL}},
-    {"leader singled out", TRACE_COURSE, {"group", "kind", "follower"}},
-    {"partition by shape", TRACE_COURSE, {"shape", NULL, NULL}},
-    {"flapping", TRACE_COURSE, {"to place", "times", NULL}},
+    {"partition", TRACE_COURSE, {NULL, NULL, "#cut"}},
+    {"leader singled out", TRACE_COURSE, {"group", "kind", "#cut"}},
+    {"partition by shape", TRACE_COURSE, {"shape", NULL, "#cut"}},
+    {"mending", TRACE_COURSE, {NULL, NULL, "#still cut"}},
+    {"healed", TRACE_COURSE, {NULL}},
+    {"links whole", TRACE_COURSE, {NULL}},
+    {"quiet", TRACE_COURSE, {"until us", NULL, NULL}},
+    {"flapping", TRACE_COURSE, {"@to", "times", NULL}},
+    {"lossy links", TRACE_COURSE, {NULL}},
+    {"overload", TRACE_COURSE, {"until us", NULL, NULL}},
+    {"late copy", TRACE_COURSE, {NULL}},
+    {"quits", TRACE_COURSE, {"@router", "in flight", NULL}},
+    {"reads nothing", TRACE_COURSE, {"@router", "until us", NULL}},
+    {"garbage", TRACE_COURSE, {"@router", "sentence", NULL}},
+    {"stream ends", TRACE_COURSE, {"@router", "life", NULL}},
     {"slow links", TRACE_COURSE, {"us", "all", NULL}},
-    {"ambush", TRACE_COURSE, {"other node", NULL, NULL}},
-    {"deposed", TRACE_COURSE, {"group", NULL, NULL}},
+    {"ambush", TRACE_COURSE, {"other node", NULL, "#cut"}},
+    {"deposed", TRACE_COURSE, {"group", NULL, "#cut"}},
     {"late transfer", TRACE_COURSE, {"us", NULL, NULL}},
     {"candidate falls", TRACE_COURSE, {"group", NULL, NULL}},
     {"rot", TRACE_COURSE, {"life", "segment", "bit"}},
@@ -71,18 +86,23 @@ static const struct trace_kind *kind_of(const char *what)
     return &other;
 }
 
-/* "n1" is node 1, "r1" the first router, "tool" what sends the first map. */
-static const char *place_name(uint64_t place, char text[8])
+const char *sim_place_name(uint64_t place, char text[8])
 {
-    if (place >= SIM_TOOL)
+    if (place == SIM_TOOL)
         return "tool";
+    if (place >= SIM_EVERYWHERE)
+        return "all";
+    if (place >= SIM_OF_CLIENT) {
+        snprintf(text, 8, "c%u", (uint32_t)place - SIM_OF_CLIENT + 1);
+        return text;
+    }
     bool router = place >= SIM_NODES_MAX;
     snprintf(text, 8, "%c%u", router ? 'r' : 'n',
              (uint32_t)(router ? place - SIM_NODES_MAX : place) + 1);
     return text;
 }
 
-static const char *op_name(uint64_t type)
+const char *sim_op_name(uint64_t type)
 {
     switch (type) {
 #define TRACE_OP(name, number, writes)                                                             \
@@ -106,23 +126,60 @@ static void print_client(const struct sim *sim, const struct sim_trace *trace, F
     const char *key = trace->a < sim->key_count ? sim->keys[trace->a].name : "?";
     unsigned long long c = trace->c;
     if (strcmp(trace->what, "ask") == 0)
-        fprintf(out, "c%-3u asks %s %s, %llu bytes\n", trace->place + 1, op_name(trace->b), key, c);
+        fprintf(out, "c%-3u asks %s %s, %llu bytes\n", trace->place + 1, sim_op_name(trace->b), key,
+                c);
     else
-        fprintf(out, "c%-3u hears of %s: %s, version %llu\n", trace->place + 1, key,
-                outcome_name(trace->b), c);
+        fprintf(out, "c%-3u hears of %s: %s, version %llu.%llu\n", trace->place + 1, key,
+                outcome_name(trace->b), (unsigned long long)base_hlc_to_ms(c),
+                c & (base_hlc_from_ms(1) - 1));
 }
 
 static void print_traffic(const struct sim_trace *trace, FILE *out)
 {
     char one[8], other[8];
     const char *type = wire_type_name((enum wire_type)trace->b);
-    if (strcmp(trace->what, "receive") == 0)
-        fprintf(out, "%-4s receives %s from %s: %s\n", place_name(trace->place, one), type,
-                place_name(trace->a, other), torc_status_text((enum torc_status)trace->c));
+    if (strcmp(trace->what, "cut") == 0)
+        fprintf(out, "%-4s does not get %s from %s, %llu bytes: cut\n",
+                sim_place_name(trace->place, one), type, sim_place_name(trace->a, other),
+                (unsigned long long)trace->c);
+    else if (strcmp(trace->what, "receive") == 0)
+        fprintf(out, "%-4s receives %s from %s: %s\n", sim_place_name(trace->place, one), type,
+                sim_place_name(trace->a, other), torc_status_text((enum torc_status)trace->c));
     else
-        fprintf(out, "%-4s sends %s to %s, %llu bytes%s\n", place_name(trace->place, one), type,
-                place_name(trace->a, other), (unsigned long long)trace->c,
+        fprintf(out, "%-4s sends %s to %s, %llu bytes%s\n", sim_place_name(trace->place, one), type,
+                sim_place_name(trace->a, other), (unsigned long long)trace->c,
                 trace->what[0] == 'l' ? ": lost" : "");
+}
+
+static bool is_place(const struct sim *sim, uint32_t place)
+{
+    return place < SIM_NODES_MAX ? place < sim->options.nodes
+                                 : place < SIM_NODES_MAX + sim->options.routers;
+}
+
+/* Of the places of this run: "n1>n2 r1>n2". */
+static void print_cuts(const struct sim *sim, uint64_t cuts, FILE *out)
+{
+    char one[8], other[8];
+    fputs(cuts == 0 ? " none" : "", out);
+    for (uint32_t i = 0; i < SIM_TOOL * SIM_PLACES_MAX; i++) {
+        uint32_t from = i / SIM_PLACES_MAX, to = i % SIM_PLACES_MAX;
+        if ((cuts >> i & 1) != 0 && is_place(sim, from) && is_place(sim, to))
+            fprintf(out, " %s>%s", sim_place_name(from, one), sim_place_name(to, other));
+    }
+}
+
+static void print_number(const struct sim *sim, const char *label, uint64_t number, FILE *out)
+{
+    char name[8];
+    if (label[0] == TRACE_CUTS) {
+        fprintf(out, " %s", label + 1);
+        print_cuts(sim, number, out);
+    } else if (label[0] == TRACE_PLACE) {
+        fprintf(out, " %s %s", label + 1, sim_place_name(number, name));
+    } else {
+        fprintf(out, " %s %llu", label, (unsigned long long)number);
+    }
 }
 
 static void print(const struct sim *sim, const struct sim_trace *trace, FILE *out)
@@ -139,13 +196,25 @@ static void print(const struct sim *sim, const struct sim_trace *trace, FILE *ou
         print_traffic(trace, out);
         return;
     }
-    fprintf(out, "%-4s %s", place_name(trace->place, name), trace->what);
+    fprintf(out, "%-4s %s", sim_place_name(trace->place, name), trace->what);
+    const char *before = ":";
     for (int i = 0; i < 3; i++) {
-        if (kind->labels[i] != NULL)
-            fprintf(out, "%s %s %llu", i == 0 ? ":" : ",", kind->labels[i],
-                    (unsigned long long)numbers[i]);
+        if (kind->labels[i] == NULL)
+            continue;
+        fputs(before, out);
+        print_number(sim, kind->labels[i], numbers[i], out);
+        before = ",";
     }
     fputc('\n', out);
+}
+
+uint64_t sim_cuts(const struct sim *sim)
+{
+    uint64_t cuts = 0;
+    _Static_assert(SIM_PLACES_MAX * SIM_PLACES_MAX <= 64, "a bit for each link");
+    for (uint32_t i = 0; i < SIM_PLACES_MAX * SIM_PLACES_MAX; i++)
+        cuts |= (uint64_t)sim->cut[i / SIM_PLACES_MAX][i % SIM_PLACES_MAX] << i;
+    return cuts;
 }
 
 void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, uint64_t b,
@@ -156,39 +225,6 @@ void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, ui
         .at_us = sim->now_us, .what = what, .place = place, .a = a, .b = b, .c = c};
     if (sim->trace)
         print(sim, trace, stdout);
-}
-
-/* ---- What a message of consensus says, with --trace. */
-
-static void print_group_message(const Torc__Wire__GroupMessage *message)
-{
-    printf("             . group %u %s", message->group,
-           paxos_type.message_name((uint8_t)message->type));
-    if (message->ballot != NULL)
-        printf(" ballot %llu.%u", (unsigned long long)message->ballot->round,
-               message->ballot->node);
-    if (message->other != NULL)
-        printf(" other %llu.%u", (unsigned long long)message->other->round, message->other->node);
-    if (message->first != 0 || message->last != 0)
-        printf(" slots %llu..%llu", (unsigned long long)message->first,
-               (unsigned long long)message->last);
-    printf(" chosen %llu", (unsigned long long)message->chosen);
-    if (message->n_entries > 0)
-        printf(" entries %zu", message->n_entries);
-    putchar('\n');
-}
-
-void sim_trace_message(struct sim *sim, struct base_bytes bytes)
-{
-    struct wire_envelope envelope;
-    const ProtobufCMessage *body;
-    if (!sim->trace || wire_envelope_read(bytes, &envelope) != TORC_OK ||
-        envelope.type != WIRE_TYPE_CONSENSUS ||
-        wire_body_read(sim->arena, &envelope, &body) != TORC_OK)
-        return;
-    const Torc__Wire__Consensus *consensus = (const Torc__Wire__Consensus *)body;
-    for (size_t i = 0; i < consensus->n_messages; i++)
-        print_group_message(consensus->messages[i]);
 }
 
 /* ---- When a run fails. */

@@ -50,6 +50,22 @@ static bool read_integer(struct planning *planning, struct base_bytes word, int6
            fail(planning, "ERR value is not an integer or out of range");
 }
 
+/* The time that a value is given with, of which a negative one or none makes no sense. */
+static bool read_lifetime(struct planning *planning, struct base_bytes word, bool seconds,
+                          uint64_t *ret_ms)
+{
+    int64_t time;
+    if (!read_integer(planning, word, &time))
+        return false;
+    if (time <= 0 || (seconds && time > INT64_MAX / 1000))
+        return fail_expiry(planning);
+    time *= seconds ? 1000 : 1;
+    if ((uint64_t)time > BASE_HLC_MS_MAX)
+        return fail_expiry(planning);
+    *ret_ms = (uint64_t)time;
+    return true;
+}
+
 /* ---- SET
  * ----------------------------------------------------------------------------------------- */
 
@@ -99,22 +115,67 @@ static bool plan_set(struct planning *planning)
     op->value = planning->args[2];
     op->expiry_mode = options.keep ? WIRE_EXPIRY_KEEP : WIRE_EXPIRY_NONE;
     if (options.expiry != NULL) {
-        int64_t time;
-        if (!read_integer(planning, *options.expiry, &time))
+        if (!read_lifetime(planning, *options.expiry, options.seconds, &op->b))
             return false;
-        if (time <= 0 || (options.seconds && time > INT64_MAX / 1000))
-            return fail_expiry(planning);
-        time *= options.seconds ? 1000 : 1;
-        if ((uint64_t)time > BASE_HLC_MS_MAX)
-            return fail_expiry(planning);
         op->expiry_mode = options.absolute ? WIRE_EXPIRY_ABSOLUTE : WIRE_EXPIRY_RELATIVE;
-        op->b = (uint64_t)time;
     }
     op->condition = options.absent    ? WIRE_IF_ABSENT
                     : options.present ? WIRE_IF_PRESENT
                                       : WIRE_IF_ALWAYS;
     op->flags = options.old ? WIRE_OP_RETURN_OLD : 0;
     planning->plan->reply = options.old ? ROUTER_PLAN_VALUE : ROUTER_PLAN_OK;
+    return true;
+}
+
+static bool plan_setnx(struct planning *planning)
+{
+    planning->plan->op.type = WIRE_OP_PUT;
+    planning->plan->op.condition = WIRE_IF_ABSENT;
+    planning->plan->op.value = planning->args[2];
+    planning->plan->reply = ROUTER_PLAN_DONE;
+    return true;
+}
+
+/* SETEX and PSETEX. */
+static bool plan_setex(struct planning *planning)
+{
+    struct wire_op *op = &planning->plan->op;
+    op->type = WIRE_OP_PUT;
+    op->value = planning->args[3];
+    op->expiry_mode = WIRE_EXPIRY_RELATIVE;
+    planning->plan->reply = ROUTER_PLAN_OK;
+    return read_lifetime(planning, planning->args[2], planning->command->id == ROUTER_SETEX,
+                         &op->b);
+}
+
+static bool plan_getset(struct planning *planning)
+{
+    planning->plan->op.type = WIRE_OP_PUT;
+    planning->plan->op.value = planning->args[2];
+    planning->plan->op.flags = WIRE_OP_RETURN_OLD;
+    planning->plan->reply = ROUTER_PLAN_VALUE;
+    return true;
+}
+
+static bool plan_getdel(struct planning *planning)
+{
+    planning->plan->op.type = WIRE_OP_DELETE;
+    planning->plan->op.flags = WIRE_OP_RETURN_OLD;
+    planning->plan->reply = ROUTER_PLAN_VALUE;
+    return true;
+}
+
+static bool plan_setrange(struct planning *planning)
+{
+    int64_t offset;
+    if (!read_integer(planning, planning->args[2], &offset))
+        return false;
+    if (offset < 0)
+        return fail(planning, "ERR offset is out of range");
+    planning->plan->op.type = WIRE_OP_SET_RANGE;
+    planning->plan->op.a = (uint64_t)offset;
+    planning->plan->op.value = planning->args[3];
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
     return true;
 }
 
@@ -160,7 +221,9 @@ static bool expire_condition(struct planning *planning, enum wire_condition *ret
 static bool plan_expire(struct planning *planning)
 {
     struct wire_op *op = &planning->plan->op;
-    bool seconds = planning->command->id == ROUTER_EXPIRE;
+    enum router_command_id id = planning->command->id;
+    bool seconds = id == ROUTER_EXPIRE || id == ROUTER_EXPIREAT;
+    bool absolute = id == ROUTER_EXPIREAT || id == ROUTER_PEXPIREAT;
     int64_t time;
     if (!expire_condition(planning, &op->condition) ||
         !read_integer(planning, planning->args[2], &time))
@@ -171,7 +234,7 @@ static bool plan_expire(struct planning *planning)
     if (time > (int64_t)BASE_HLC_MS_MAX)
         return fail_expiry(planning);
     op->type = WIRE_OP_EXPIRE;
-    op->expiry_mode = WIRE_EXPIRY_RELATIVE;
+    op->expiry_mode = absolute ? WIRE_EXPIRY_ABSOLUTE : WIRE_EXPIRY_RELATIVE;
     /* A time far in the past is in the past: the key goes. */
     op->b = (uint64_t)(time < -(int64_t)BASE_HLC_MS_MAX ? -(int64_t)BASE_HLC_MS_MAX : time);
     planning->plan->reply = ROUTER_PLAN_INTEGER;
@@ -223,23 +286,45 @@ static bool plan_simple(struct planning *planning, enum wire_op_type type,
     return true;
 }
 
-static bool plan_by_command(struct planning *planning)
+/* Commands whose words are looked into. */
+static bool plan_by_words(struct planning *planning)
 {
     switch (planning->command->id) {
     case ROUTER_SET:
         return plan_set(planning);
+    case ROUTER_SETNX:
+        return plan_setnx(planning);
+    case ROUTER_SETEX:
+    case ROUTER_PSETEX:
+        return plan_setex(planning);
+    case ROUTER_GETSET:
+        return plan_getset(planning);
+    case ROUTER_GETDEL:
+        return plan_getdel(planning);
+    case ROUTER_SETRANGE:
+        return plan_setrange(planning);
     case ROUTER_MSET:
         return plan_mset(planning);
     case ROUTER_APPEND:
         return plan_append(planning);
     case ROUTER_EXPIRE:
     case ROUTER_PEXPIRE:
+    case ROUTER_EXPIREAT:
+    case ROUTER_PEXPIREAT:
         return plan_expire(planning);
     case ROUTER_INCR:
     case ROUTER_DECR:
     case ROUTER_INCRBY:
     case ROUTER_DECRBY:
         return plan_add(planning);
+    default:
+        return plan_simple(planning, WIRE_OP_SCAN, ROUTER_PLAN_WALK);
+    }
+}
+
+static bool plan_by_command(struct planning *planning)
+{
+    switch (planning->command->id) {
     case ROUTER_GET:
         return plan_simple(planning, WIRE_OP_GET, ROUTER_PLAN_VALUE);
     case ROUTER_MGET:
@@ -248,6 +333,7 @@ static bool plan_by_command(struct planning *planning)
     case ROUTER_UNLINK:
         return plan_simple(planning, WIRE_OP_DELETE, ROUTER_PLAN_SUM);
     case ROUTER_EXISTS:
+    case ROUTER_TOUCH:
         return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_SUM);
     case ROUTER_STRLEN:
         return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_SIZE);
@@ -257,10 +343,14 @@ static bool plan_by_command(struct planning *planning)
         return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_TTL_SECONDS);
     case ROUTER_PTTL:
         return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_TTL_MS);
+    case ROUTER_EXPIRETIME:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_EXPIRY_SECONDS);
+    case ROUTER_PEXPIRETIME:
+        return plan_simple(planning, WIRE_OP_STAT, ROUTER_PLAN_EXPIRY_MS);
     case ROUTER_PERSIST:
         return plan_simple(planning, WIRE_OP_PERSIST, ROUTER_PLAN_INTEGER);
     default:
-        return plan_simple(planning, WIRE_OP_SCAN, ROUTER_PLAN_WALK);
+        return plan_by_words(planning);
     }
 }
 
@@ -327,15 +417,27 @@ static int64_t stat_size(const struct wire_result *result)
     return result->bytes.size == 8 ? (int64_t)base_get_le64(result->bytes.data) : 0;
 }
 
-/* -2: no key; -1: no expiry; else what is left by the clock of the group. */
-static int64_t time_left_ms(const struct wire_result *result, uint64_t clock)
+/* -2: no key; -1: no expiry; else when it expires. */
+static int64_t expiry_ms(const struct wire_result *result)
 {
     if (result->kind != WIRE_RESULT_STAT)
         return -2;
-    if (result->number == 0)
-        return -1;
-    uint64_t now_ms = base_hlc_to_ms(clock);
-    return result->number > now_ms ? (int64_t)(result->number - now_ms) : 0;
+    return result->number == 0 ? -1 : (int64_t)result->number;
+}
+
+/* The same with what is left by the clock of the group. */
+static int64_t time_left_ms(const struct wire_result *result, uint64_t clock)
+{
+    int64_t at_ms = expiry_ms(result), now_ms = (int64_t)base_hlc_to_ms(clock);
+    if (at_ms < 0)
+        return at_ms;
+    return at_ms > now_ms ? at_ms - now_ms : 0;
+}
+
+/* Rounded as Redis rounds; what stands for no time stays. */
+static int64_t to_seconds(int64_t ms)
+{
+    return ms < 0 ? ms : (ms + 500) / 1000;
 }
 
 int64_t router_plan_count(const struct wire_result *result)
@@ -418,11 +520,18 @@ void router_plan_answer(enum router_plan_reply reply, const struct router_comman
     case ROUTER_PLAN_TTL_MS:
         router_reply_integer(out, time_left_ms(result, clock));
         break;
-    case ROUTER_PLAN_TTL_SECONDS: {
-        int64_t left_ms = time_left_ms(result, clock);
-        router_reply_integer(out, left_ms < 0 ? left_ms : (left_ms + 500) / 1000);
+    case ROUTER_PLAN_TTL_SECONDS:
+        router_reply_integer(out, to_seconds(time_left_ms(result, clock)));
         break;
-    }
+    case ROUTER_PLAN_EXPIRY_MS:
+        router_reply_integer(out, expiry_ms(result));
+        break;
+    case ROUTER_PLAN_EXPIRY_SECONDS:
+        router_reply_integer(out, to_seconds(expiry_ms(result)));
+        break;
+    case ROUTER_PLAN_DONE:
+        router_reply_integer(out, result->kind == WIRE_RESULT_OK);
+        break;
     case ROUTER_PLAN_VALUES:
         router_reply_array(out, 1);
         answer_value(result, protocol, out);

@@ -141,6 +141,13 @@ static void compare_random(struct peer *torc, struct peer *redis)
         "TYPE k%d",
         "UNLINK k%d",
         "INCRBY k%d 9223372036854775807",
+        "SETNX k%d %s",
+        "GETSET k%d %s",
+        "GETDEL k%d",
+        "SETRANGE k%d 3 %s",
+        "SETEX k%d 45000 %s",
+        "EXPIREAT k%d 9999999999",
+        "TOUCH k%d k0 nope",
     };
     static const char *const values[] = {"1", "-5", "abc", "9223372036854775807", "\"\""};
     struct base_prng prng = base_prng_seeded(1);

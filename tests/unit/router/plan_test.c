@@ -127,6 +127,33 @@ Test(router_plan, expire_refuses_what_redis_refuses)
     expect("expire a 1 XX LT", "ERR XX and LT options at the same time are not supported");
 }
 
+/* The older forms of SET, and those that give the old value back. */
+Test(router_plan, other_setters_become_puts)
+{
+    expect("setnx a v", "writes reply=9; type=3 key=a value=v if=1");
+    expect("setex a 10 v", "writes reply=0; type=3 key=a value=v expiry=2:10000");
+    expect("psetex a 10 v", "writes reply=0; type=3 key=a value=v expiry=2:10");
+    expect("setex a x v", "ERR value is not an integer or out of range");
+    expect("setex a 0 v", "ERR invalid expire time in 'setex' command");
+    expect("setex a 9223372036854775 v", "ERR invalid expire time in 'setex' command");
+    expect("psetex a -1 v", "ERR invalid expire time in 'psetex' command");
+    expect("getset a v", "writes reply=1; type=3 key=a value=v flags=1");
+    expect("getdel a", "writes reply=1; type=4 key=a flags=1");
+    expect("setrange a 5 v", "writes reply=2; type=7 key=a value=v a=5");
+    expect("setrange a -1 v", "ERR offset is out of range");
+    expect("setrange a x v", "ERR value is not an integer or out of range");
+}
+
+/* Times of the calendar, before and after now. */
+Test(router_plan, expireat_becomes_an_expire)
+{
+    expect("expireat a 10", "writes reply=2; type=8 key=a expiry=3:10000");
+    expect("pexpireat a 10 NX", "writes reply=2; type=8 key=a if=5 expiry=3:10");
+    expect("pexpireat a -10", "writes reply=2; type=8 key=a expiry=3:-10");
+    expect("expireat a 9223372036854775807", "ERR invalid expire time in 'expireat' command");
+    expect("expireat a x", "ERR value is not an integer or out of range");
+}
+
 /* Counters: the delta with its sign. */
 Test(router_plan, counters_become_adds)
 {
@@ -154,6 +181,9 @@ Test(router_plan, other_commands_become_their_operations)
     expect("type a", "reads reply=5; type=2 key=a");
     expect("ttl a", "reads reply=6; type=2 key=a");
     expect("pttl a", "reads reply=7; type=2 key=a");
+    expect("expiretime a", "reads reply=10; type=2 key=a");
+    expect("pexpiretime a", "reads reply=11; type=2 key=a");
+    expect("touch a b", "reads reply=3; type=2 key=a; type=2 key=b");
     expect("persist a", "writes reply=2; type=9 key=a");
 }
 
@@ -208,6 +238,13 @@ Test(router_plan, results_become_replies)
     expect_answer(ROUTER_PLAN_TTL_MS, lasting, ":-1\r\n");
     expect_answer(ROUTER_PLAN_TTL_MS, expiring, ":2500\r\n");
     expect_answer(ROUTER_PLAN_TTL_MS, expired, ":0\r\n");
+    expect_answer(ROUTER_PLAN_DONE, ok, ":1\r\n");
+    expect_answer(ROUTER_PLAN_DONE, nil, ":0\r\n");
+    expect_answer(ROUTER_PLAN_EXPIRY_MS, nil, ":-2\r\n");
+    expect_answer(ROUTER_PLAN_EXPIRY_MS, lasting, ":-1\r\n");
+    expect_answer(ROUTER_PLAN_EXPIRY_MS, expiring, ":102500\r\n");
+    expect_answer(ROUTER_PLAN_EXPIRY_SECONDS, nil, ":-2\r\n");
+    expect_answer(ROUTER_PLAN_EXPIRY_SECONDS, expiring, ":103\r\n");
     expect_answer(ROUTER_PLAN_TTL_SECONDS, nil, ":-2\r\n");
     expect_answer(ROUTER_PLAN_TTL_SECONDS, lasting, ":-1\r\n");
     expect_answer(ROUTER_PLAN_TTL_SECONDS, expiring, ":3\r\n");

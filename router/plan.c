@@ -69,61 +69,126 @@ static bool read_lifetime(struct planning *planning, struct base_bytes word, boo
 /* ---- SET
  * ----------------------------------------------------------------------------------------- */
 
+/* The options of SET and GETEX. */
 struct set_options {
-    bool absent, present, old, keep;
+    bool absent, present, old, keep, persist;
     const struct base_bytes *expiry; /* NULL: none. */
-    bool absolute, seconds;
+    int unit;                        /* Which of expiry_units it is given in. */
 };
+
+static const struct {
+    const char *name;
+    bool absolute, seconds;
+} expiry_units[] = {
+    {"EX", false, true}, {"PX", false, false}, {"EXAT", true, true}, {"PXAT", true, false}};
+
+/* The same unit may come again: the last time counts. */
+static size_t expiry_option(const struct base_bytes *words, size_t left,
+                            struct set_options *options)
+{
+    for (int i = 0; i < (int)(sizeof(expiry_units) / sizeof(expiry_units[0])); i++) {
+        if (!word_is(words[0], expiry_units[i].name))
+            continue;
+        if (left < 2 || options->keep || options->persist ||
+            (options->expiry != NULL && options->unit != i))
+            return 0;
+        options->expiry = &words[1];
+        options->unit = i;
+        return 2;
+    }
+    return 0;
+}
 
 /* Takes one option at words[0] of `left` words; returns how many it has, 0: syntax error. */
 static size_t set_option(const struct base_bytes *words, size_t left, struct set_options *options)
 {
-    if (word_is(words[0], "NX") && !options->present) {
+    if (word_is(words[0], "NX") && !options->present)
         options->absent = true;
-    } else if (word_is(words[0], "XX") && !options->absent) {
+    else if (word_is(words[0], "XX") && !options->absent)
         options->present = true;
-    } else if (word_is(words[0], "GET")) {
+    else if (word_is(words[0], "GET"))
         options->old = true;
-    } else if (word_is(words[0], "KEEPTTL") && options->expiry == NULL) {
+    else if (word_is(words[0], "KEEPTTL") && options->expiry == NULL)
         options->keep = true;
-    } else if (left > 1 && options->expiry == NULL && !options->keep) {
-        bool ex = word_is(words[0], "EX"), px = word_is(words[0], "PX");
-        bool exat = word_is(words[0], "EXAT"), pxat = word_is(words[0], "PXAT");
-        if (!ex && !px && !exat && !pxat)
-            return 0;
-        options->expiry = &words[1];
-        options->absolute = exat || pxat;
-        options->seconds = ex || exat;
-        return 2;
-    } else {
-        return 0;
-    }
+    else
+        return expiry_option(words, left, options);
     return 1;
+}
+
+static size_t getex_option(const struct base_bytes *words, size_t left, struct set_options *options)
+{
+    if (!word_is(words[0], "PERSIST") || options->expiry != NULL)
+        return expiry_option(words, left, options);
+    options->persist = true;
+    return 1;
+}
+
+/* All words from the given one on. */
+static bool read_options(struct planning *planning, size_t first,
+                         size_t (*option)(const struct base_bytes *, size_t, struct set_options *),
+                         struct set_options *options)
+{
+    for (size_t i = first; i < planning->arg_count;) {
+        size_t used = option(&planning->args[i], planning->arg_count - i, options);
+        if (used == 0)
+            return fail(planning, "ERR syntax error");
+        i += used;
+    }
+    return true;
+}
+
+static bool plan_expiry(struct planning *planning, const struct set_options *options)
+{
+    struct wire_op *op = &planning->plan->op;
+    bool absolute = expiry_units[options->unit].absolute;
+    op->expiry_mode = absolute ? WIRE_EXPIRY_ABSOLUTE : WIRE_EXPIRY_RELATIVE;
+    return read_lifetime(planning, *options->expiry, expiry_units[options->unit].seconds, &op->b);
 }
 
 static bool plan_set(struct planning *planning)
 {
     struct set_options options = {0};
     struct wire_op *op = &planning->plan->op;
-    for (size_t i = 3; i < planning->arg_count;) {
-        size_t used = set_option(&planning->args[i], planning->arg_count - i, &options);
-        if (used == 0)
-            return fail(planning, "ERR syntax error");
-        i += used;
-    }
+    if (!read_options(planning, 3, set_option, &options))
+        return false;
     op->type = WIRE_OP_PUT;
     op->value = planning->args[2];
     op->expiry_mode = options.keep ? WIRE_EXPIRY_KEEP : WIRE_EXPIRY_NONE;
-    if (options.expiry != NULL) {
-        if (!read_lifetime(planning, *options.expiry, options.seconds, &op->b))
-            return false;
-        op->expiry_mode = options.absolute ? WIRE_EXPIRY_ABSOLUTE : WIRE_EXPIRY_RELATIVE;
-    }
+    if (options.expiry != NULL && !plan_expiry(planning, &options))
+        return false;
     op->condition = options.absent    ? WIRE_IF_ABSENT
                     : options.present ? WIRE_IF_PRESENT
                                       : WIRE_IF_ALWAYS;
     op->flags = options.old ? WIRE_OP_RETURN_OLD : 0;
     planning->plan->reply = options.old ? ROUTER_PLAN_VALUE : ROUTER_PLAN_OK;
+    return true;
+}
+
+/* Without an option it only reads. */
+static bool plan_getex(struct planning *planning)
+{
+    struct set_options options = {0};
+    struct wire_op *op = &planning->plan->op;
+    if (!read_options(planning, 2, getex_option, &options))
+        return false;
+    bool timed = options.expiry != NULL;
+    op->type = timed ? WIRE_OP_EXPIRE : options.persist ? WIRE_OP_PERSIST : WIRE_OP_GET;
+    op->flags = op->type == WIRE_OP_GET ? 0 : WIRE_OP_RETURN_OLD;
+    planning->plan->reply = ROUTER_PLAN_VALUE;
+    return !timed || plan_expiry(planning, &options);
+}
+
+/* GETRANGE and SUBSTR. */
+static bool plan_getrange(struct planning *planning)
+{
+    int64_t first, last;
+    if (!read_integer(planning, planning->args[2], &first) ||
+        !read_integer(planning, planning->args[3], &last))
+        return false;
+    planning->plan->op.type = WIRE_OP_GET_RANGE;
+    planning->plan->op.a = (uint64_t)first;
+    planning->plan->op.b = (uint64_t)last;
+    planning->plan->reply = ROUTER_PLAN_RANGE;
     return true;
 }
 
@@ -207,14 +272,13 @@ static bool expire_condition(struct planning *planning, enum wire_condition *ret
                     "ERR NX and XX, GT or LT options at the same time are not compatible");
     if (gt && lt)
         return fail(planning, "ERR GT and LT options at the same time are not compatible");
-    if (xx && lt)
-        return fail(planning, "ERR XX and LT options at the same time are not supported");
     /* A key without expiry counts as expiring infinitely late, so GT alone says XX too. */
-    *ret_condition = nx   ? WIRE_IF_NO_EXPIRY
-                     : gt ? WIRE_IF_LATER
-                     : lt ? WIRE_IF_EARLIER
-                     : xx ? WIRE_IF_EXPIRY
-                          : WIRE_IF_ALWAYS;
+    *ret_condition = nx         ? WIRE_IF_NO_EXPIRY
+                     : gt       ? WIRE_IF_LATER
+                     : xx && lt ? WIRE_IF_EXPIRY_EARLIER
+                     : lt       ? WIRE_IF_EARLIER
+                     : xx       ? WIRE_IF_EXPIRY
+                                : WIRE_IF_ALWAYS;
     return true;
 }
 
@@ -303,6 +367,11 @@ static bool plan_by_words(struct planning *planning)
         return plan_getdel(planning);
     case ROUTER_SETRANGE:
         return plan_setrange(planning);
+    case ROUTER_GETEX:
+        return plan_getex(planning);
+    case ROUTER_GETRANGE:
+    case ROUTER_SUBSTR:
+        return plan_getrange(planning);
     case ROUTER_MSET:
         return plan_mset(planning);
     case ROUTER_APPEND:
@@ -385,7 +454,6 @@ bool router_plan_make(const struct router_command *command, const struct base_by
     TORC_ASSERT(router_command_arity_fits(command, arg_count));
     struct router_plan plan = {
         .command = command,
-        .writes = (command->flags & ROUTER_FLAG_WRITE) != 0,
         .op_count = router_command_key_count(command, arg_count),
         .key_step = (size_t)command->key_step,
     };
@@ -394,6 +462,7 @@ bool router_plan_make(const struct router_command *command, const struct base_by
         plan.op.key = args[1];
     if (!plan_by_command(&planning) || !within_limits(&planning, limits))
         return false;
+    plan.writes = wire_op_writes(plan.op.type);
     *ret_plan = plan;
     return true;
 }
@@ -528,6 +597,9 @@ void router_plan_answer(enum router_plan_reply reply, const struct router_comman
         break;
     case ROUTER_PLAN_EXPIRY_SECONDS:
         router_reply_integer(out, to_seconds(expiry_ms(result)));
+        break;
+    case ROUTER_PLAN_RANGE:
+        router_reply_bulk(out, result->bytes);
         break;
     case ROUTER_PLAN_DONE:
         router_reply_integer(out, result->kind == WIRE_RESULT_OK);

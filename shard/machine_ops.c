@@ -1,4 +1,5 @@
 #include "shard/machine_int.h"
+#include "shard/range.h"
 
 /*
  * What an operation on one key does. Each reads the key's row (only a blind PUT does not), adds its
@@ -29,22 +30,29 @@ static bool value_fits(const struct shard_run *run, const struct shard_row *row)
     return row->value.size <= run->values_left;
 }
 
-/* The row's value, or nil for an absent key; `version` is that of the key after the operation. */
-static void result_value(struct shard_run *run, const struct shard_row *row, uint64_t version)
+/* Bytes of the row's value, or nil for an absent key; `version` is that of the key after the
+ * operation. */
+static void result_bytes(struct shard_run *run, const struct shard_row *row, uint64_t version,
+                         struct base_bytes bytes)
 {
     if (!row->live) {
         result_simple(run, WIRE_RESULT_NIL, 0, version);
         return;
     }
-    TORC_ASSERT(value_fits(run, row));
-    run->values_left -= row->value.size;
+    TORC_ASSERT(bytes.size <= run->values_left);
+    run->values_left -= bytes.size;
     struct wire_result result = {
         .kind = WIRE_RESULT_BYTES,
         .number = row->expiry_ms,
         .version = version,
-        .bytes = row->value,
+        .bytes = bytes,
     };
     shard_answer_result(run, &result);
+}
+
+static void result_value(struct shard_run *run, const struct shard_row *row, uint64_t version)
+{
+    result_bytes(run, row, version, row->value);
 }
 
 /* ---- Conditions and times -----------------------------------------------------------------------
@@ -81,6 +89,7 @@ bool shard_op_holds(const struct wire_op *op, const struct shard_row *row)
     case WIRE_IF_EXPIRY:
     case WIRE_IF_LATER:
     case WIRE_IF_EARLIER:
+    case WIRE_IF_EXPIRY_EARLIER:
         break;
     }
     TORC_ASSERT(!"a condition on the state");
@@ -101,6 +110,8 @@ static bool expiry_holds(const struct wire_op *op, uint64_t old_ms, int64_t new_
         return old_ms != 0 && new_ms > (int64_t)old_ms;
     case WIRE_IF_EARLIER:
         return old_ms == 0 || new_ms < (int64_t)old_ms;
+    case WIRE_IF_EXPIRY_EARLIER:
+        return old_ms != 0 && new_ms < (int64_t)old_ms;
     case WIRE_IF_ABSENT:
     case WIRE_IF_PRESENT:
     case WIRE_IF_VERSION:
@@ -198,6 +209,21 @@ static void get_run(struct shard_run *run, const struct shard_row *row)
         result_value(run, row, row->version);
     else
         result_error(run, WIRE_ERROR_TOO_LARGE, row->version);
+}
+
+static void get_range_run(struct shard_run *run, const struct wire_op *op,
+                          const struct shard_row *row)
+{
+    struct shard_range range =
+        shard_range_clip((int64_t)op->a, (int64_t)op->b, row->value.size, true /* in order */);
+    if (range.count > run->values_left) {
+        result_error(run, WIRE_ERROR_TOO_LARGE, row->version);
+        return;
+    }
+    struct base_bytes bytes = base_bytes_of(NULL, 0);
+    if (range.count > 0)
+        bytes = base_bytes_of(row->value.data + range.first, (size_t)range.count);
+    result_bytes(run, row, row->version, bytes);
 }
 
 static void stat_run(struct shard_run *run, const struct shard_row *row)
@@ -327,6 +353,23 @@ static void set_range_run(struct shard_run *run, const struct wire_op *op, uint6
     shard_row_put(run, token, op->key, row, row->live ? row->expiry_ms : 0, size);
 }
 
+/* The result of EXPIRE and PERSIST; false: the old value does not fit, and nothing may be done. */
+static bool result_retimed(struct shard_run *run, const struct wire_op *op,
+                           const struct shard_row *row, bool holds)
+{
+    bool return_old = (op->flags & WIRE_OP_RETURN_OLD) != 0;
+    uint64_t version = holds ? run->clock : row->version;
+    if (return_old && !value_fits(run, row)) {
+        result_error(run, WIRE_ERROR_TOO_LARGE, row->version);
+        return false;
+    }
+    if (return_old)
+        result_value(run, row, version);
+    else
+        result_simple(run, WIRE_RESULT_INTEGER, holds, version);
+    return true;
+}
+
 static void expire_run(struct shard_run *run, const struct wire_op *op, uint64_t token,
                        const struct shard_row *row)
 {
@@ -336,7 +379,8 @@ static void expire_run(struct shard_run *run, const struct wire_op *op, uint64_t
         return;
     }
     bool holds = row->live && expiry_holds(op, row->expiry_ms, expiry_ms);
-    result_simple(run, WIRE_RESULT_INTEGER, holds, holds ? run->clock : row->version);
+    if (!result_retimed(run, op, row, holds))
+        return;
     if (!holds)
         return;
     if (is_past(run, expiry_ms))
@@ -349,8 +393,7 @@ static void persist_run(struct shard_run *run, const struct wire_op *op, uint64_
                         const struct shard_row *row)
 {
     bool holds = row->live && row->expiry_ms != 0;
-    result_simple(run, WIRE_RESULT_INTEGER, holds, holds ? run->clock : row->version);
-    if (holds)
+    if (result_retimed(run, op, row, holds) && holds)
         row_retime(run, op, token, row, 0 /* none */);
 }
 
@@ -369,6 +412,9 @@ enum torc_status shard_op_run(struct shard_run *run, const struct wire_op *op, u
     switch (op->type) {
     case WIRE_OP_GET:
         get_run(run, &row);
+        break;
+    case WIRE_OP_GET_RANGE:
+        get_range_run(run, op, &row);
         break;
     case WIRE_OP_STAT:
         stat_run(run, &row);

@@ -9,8 +9,8 @@ enum {
     BIT_ALWAYS = 1 << WIRE_IF_ALWAYS,
     BIT_STATE =
         1 << WIRE_IF_ABSENT | 1 << WIRE_IF_PRESENT | 1 << WIRE_IF_VERSION | 1 << WIRE_IF_VALUE,
-    BIT_EXPIRY =
-        1 << WIRE_IF_NO_EXPIRY | 1 << WIRE_IF_EXPIRY | 1 << WIRE_IF_LATER | 1 << WIRE_IF_EARLIER,
+    BIT_EXPIRY = 1 << WIRE_IF_NO_EXPIRY | 1 << WIRE_IF_EXPIRY | 1 << WIRE_IF_LATER |
+                 1 << WIRE_IF_EARLIER | 1 << WIRE_IF_EXPIRY_EARLIER,
     MODE_NONE = 1 << WIRE_EXPIRY_NONE,
     MODE_TIMED = 1 << WIRE_EXPIRY_RELATIVE | 1 << WIRE_EXPIRY_ABSOLUTE,
     MODE_ANY = MODE_NONE | MODE_TIMED | 1 << WIRE_EXPIRY_KEEP,
@@ -38,8 +38,8 @@ static const struct op_shape shapes[] = {
     [WIRE_OP_ADD] = {BIT_ALWAYS, MODE_NONE, .key = true, .a = true},
     [WIRE_OP_APPEND] = {BIT_ALWAYS, MODE_NONE, .key = true, .value = true},
     [WIRE_OP_SET_RANGE] = {BIT_ALWAYS, MODE_NONE, .key = true, .value = true, .a = true},
-    [WIRE_OP_EXPIRE] = {BIT_ALWAYS | BIT_EXPIRY, MODE_TIMED, .key = true},
-    [WIRE_OP_PERSIST] = {BIT_ALWAYS, MODE_NONE, .key = true},
+    [WIRE_OP_EXPIRE] = {BIT_ALWAYS | BIT_EXPIRY, MODE_TIMED, WIRE_OP_RETURN_OLD, .key = true},
+    [WIRE_OP_PERSIST] = {BIT_ALWAYS, MODE_NONE, WIRE_OP_RETURN_OLD, .key = true},
     [WIRE_OP_CHECK] = {BIT_STATE, MODE_NONE, .key = true},
     [WIRE_OP_SCAN] = {BIT_ALWAYS, MODE_NONE, .a = true, .b = true, .alone = true},
     [WIRE_OP_COUNT] = {BIT_ALWAYS, MODE_NONE, .a = true, .b = true, .alone = true},
@@ -48,6 +48,7 @@ static const struct op_shape shapes[] = {
     [WIRE_OP_TICK] = {BIT_ALWAYS, MODE_NONE, .leader = true},
     [WIRE_OP_REMOVE_EXPIRED] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
     [WIRE_OP_LIMITS] = {BIT_ALWAYS, MODE_NONE, .value = true, .a = true, .leader = true},
+    [WIRE_OP_GET_RANGE] = {BIT_ALWAYS, MODE_NONE, .key = true, .a = true, .b = true},
 };
 
 bool wire_op_writes(enum wire_op_type type)
@@ -89,7 +90,8 @@ static bool op_fits(const struct wire_op *op)
     if ((unsigned)op->type == 0 || (unsigned)op->type >= sizeof(shapes) / sizeof(shapes[0]))
         return false;
     const struct op_shape *shape = &shapes[op->type];
-    if ((unsigned)op->condition > WIRE_IF_EARLIER || !(shape->conditions >> op->condition & 1))
+    if ((unsigned)op->condition > WIRE_IF_EXPIRY_EARLIER ||
+        !(shape->conditions >> op->condition & 1))
         return false;
     if ((unsigned)op->expiry_mode > WIRE_EXPIRY_ABSOLUTE || !(shape->modes >> op->expiry_mode & 1))
         return false;

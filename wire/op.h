@@ -80,7 +80,8 @@ enum {
       true)                   /* the group's first entry: value = owned vnodes; by the leader */   \
     X(WIRE_OP_TICK, 15, true) /* moves the group's clock to the stamp; by the leader */            \
     X(WIRE_OP_REMOVE_EXPIRED, 16, true) /* value = keys with versions; by the leader */            \
-    X(WIRE_OP_LIMITS, 17, true) /* value = new limits, a = version they replace; by the leader */
+    X(WIRE_OP_LIMITS, 17, true) /* value = new limits, a = version they replace; by the leader */  \
+    X(WIRE_OP_GET_RANGE, 18, false) /* a: first, b: last byte, signed; below 0: from the end */
 
 enum wire_op_type {
 #define WIRE_OP_ENUM(name, number, writes) name = number,
@@ -95,11 +96,12 @@ enum wire_condition {
     WIRE_IF_VERSION = 3, /* a: the version that the key must have. */
     WIRE_IF_VALUE = 4,   /* The value must equal the bytes: PUT of a new value carries the old one
                             first, its size in a; DELETE and CHECK carry only the old one. */
-    /* Of EXPIRE only, as Redis's NX XX GT LT; no expiry counts as infinitely late. */
+    /* Of EXPIRE only: Redis's NX, XX, GT, LT, XX with LT; no expiry is infinitely late. */
     WIRE_IF_NO_EXPIRY = 5,
     WIRE_IF_EXPIRY = 6,
     WIRE_IF_LATER = 7,
     WIRE_IF_EARLIER = 8,
+    WIRE_IF_EXPIRY_EARLIER = 9, /* Both at once. */
 };
 
 enum wire_expiry_mode {
@@ -110,7 +112,8 @@ enum wire_expiry_mode {
 };
 
 enum wire_op_flags {
-    WIRE_OP_RETURN_OLD = 1, /* PUT, DELETE: the result carries the value before. */
+    WIRE_OP_RETURN_OLD = 1, /* PUT, DELETE, EXPIRE, PERSIST: the result carries the value (and
+                               expiry) before, whether or not anything was done. */
 };
 
 enum wire_request_flags {

@@ -148,6 +148,11 @@ static void compare_random(struct peer *torc, struct peer *redis)
         "SETEX k%d 45000 %s",
         "EXPIREAT k%d 9999999999",
         "TOUCH k%d k0 nope",
+        "GETEX k%d",
+        "GETEX k%d EX 45000",
+        "GETEX k%d PERSIST",
+        "GETRANGE k%d -3 2",
+        "EXPIRE k%d @ XX LT",
     };
     static const char *const values[] = {"1", "-5", "abc", "9223372036854775807", "\"\""};
     struct base_prng prng = base_prng_seeded(1);

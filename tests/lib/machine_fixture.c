@@ -332,6 +332,14 @@ struct wire_op op_set_range(const char *key, uint64_t offset, const char *value)
     return op;
 }
 
+struct wire_op op_get_range(const char *key, int64_t first, int64_t last)
+{
+    struct wire_op op = op_of(WIRE_OP_GET_RANGE, key);
+    op.a = (uint64_t)first;
+    op.b = (uint64_t)last;
+    return op;
+}
+
 struct wire_op op_expire(const char *key, enum wire_condition condition, int64_t relative_ms)
 {
     struct wire_op op = op_of(WIRE_OP_EXPIRE, key);

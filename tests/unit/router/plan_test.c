@@ -48,6 +48,8 @@ static void describe(const char *words, struct router_buffer *out)
             router_buffer_format(out, " expiry=%d:%" PRId64, op.expiry_mode, (int64_t)op.b);
         if (op.a != 0)
             router_buffer_format(out, " a=%" PRId64, (int64_t)op.a);
+        if (op.expiry_mode == 0 && op.b != 0)
+            router_buffer_format(out, " b=%" PRId64, (int64_t)op.b);
         if (op.flags != 0)
             router_buffer_format(out, " flags=%d", op.flags);
     }
@@ -77,6 +79,7 @@ Test(router_plan, set_becomes_a_put)
     expect("set a v EXAT 10", "writes reply=0; type=3 key=a value=v expiry=3:10000");
     expect("set a v PXAT 10", "writes reply=0; type=3 key=a value=v expiry=3:10");
     expect("set a v KEEPTTL", "writes reply=0; type=3 key=a value=v expiry=1:0");
+    expect("set a v EX 10 EX 20", "writes reply=0; type=3 key=a value=v expiry=2:20000");
     expect("set a v px 10 xx get", "writes reply=1; type=3 key=a value=v if=2 expiry=2:10 flags=1");
 }
 
@@ -104,6 +107,7 @@ Test(router_plan, expire_becomes_an_expire)
     expect("pexpire a 10 xx", "writes reply=2; type=8 key=a if=6 expiry=2:10");
     expect("pexpire a 10 GT", "writes reply=2; type=8 key=a if=7 expiry=2:10");
     expect("pexpire a 10 LT", "writes reply=2; type=8 key=a if=8 expiry=2:10");
+    expect("pexpire a 10 XX LT", "writes reply=2; type=8 key=a if=9 expiry=2:10");
     expect("pexpire a 10 XX GT", "writes reply=2; type=8 key=a if=7 expiry=2:10");
     expect("expire a -1", "writes reply=2; type=8 key=a expiry=2:-1000");
     expect("pexpire a -9223372036854775808",
@@ -124,7 +128,6 @@ Test(router_plan, expire_refuses_what_redis_refuses)
     expect("expire a 1 LT NX",
            "ERR NX and XX, GT or LT options at the same time are not compatible");
     expect("expire a 1 GT LT", "ERR GT and LT options at the same time are not compatible");
-    expect("expire a 1 XX LT", "ERR XX and LT options at the same time are not supported");
 }
 
 /* The older forms of SET, and those that give the old value back. */
@@ -142,6 +145,35 @@ Test(router_plan, other_setters_become_puts)
     expect("setrange a 5 v", "writes reply=2; type=7 key=a value=v a=5");
     expect("setrange a -1 v", "ERR offset is out of range");
     expect("setrange a x v", "ERR value is not an integer or out of range");
+}
+
+/* What GETEX does to the expiry; without an option it writes nothing. */
+Test(router_plan, getex_gives_the_value_back)
+{
+    expect("getex a", "reads reply=1; type=1 key=a");
+    expect("getex a EX 10", "writes reply=1; type=8 key=a expiry=2:10000 flags=1");
+    expect("getex a px 10", "writes reply=1; type=8 key=a expiry=2:10 flags=1");
+    expect("getex a EXAT 10", "writes reply=1; type=8 key=a expiry=3:10000 flags=1");
+    expect("getex a PXAT 10", "writes reply=1; type=8 key=a expiry=3:10 flags=1");
+    expect("getex a PERSIST", "writes reply=1; type=9 key=a flags=1");
+    expect("getex a PERSIST persist", "writes reply=1; type=9 key=a flags=1");
+    static const char *const syntax[] = {
+        "getex a FOO",       "getex a EX",      "getex a EX 1 PERSIST", "getex a PERSIST EX 1",
+        "getex a EX 1 PX 1", "getex a KEEPTTL", "getex a NX",           "getex a GET",
+    };
+    for (size_t i = 0; i < sizeof(syntax) / sizeof(syntax[0]); i++)
+        expect(syntax[i], "ERR syntax error");
+    expect("getex a EX x", "ERR value is not an integer or out of range");
+    expect("getex a EX 0", "ERR invalid expire time in 'getex' command");
+}
+
+/* Only the asked part of a value travels. */
+Test(router_plan, getrange_becomes_a_get_range)
+{
+    expect("getrange a 1 2", "reads reply=12; type=18 key=a a=1 b=2");
+    expect("substr a -3 -1", "reads reply=12; type=18 key=a a=-3 b=-1");
+    expect("getrange a x 1", "ERR value is not an integer or out of range");
+    expect("getrange a 1 x", "ERR value is not an integer or out of range");
 }
 
 /* Times of the calendar, before and after now. */
@@ -238,6 +270,8 @@ Test(router_plan, results_become_replies)
     expect_answer(ROUTER_PLAN_TTL_MS, lasting, ":-1\r\n");
     expect_answer(ROUTER_PLAN_TTL_MS, expiring, ":2500\r\n");
     expect_answer(ROUTER_PLAN_TTL_MS, expired, ":0\r\n");
+    expect_answer(ROUTER_PLAN_RANGE, bytes, "$1\r\nv\r\n");
+    expect_answer(ROUTER_PLAN_RANGE, nil, "$0\r\n\r\n");
     expect_answer(ROUTER_PLAN_DONE, ok, ":1\r\n");
     expect_answer(ROUTER_PLAN_DONE, nil, ":0\r\n");
     expect_answer(ROUTER_PLAN_EXPIRY_MS, nil, ":-2\r\n");

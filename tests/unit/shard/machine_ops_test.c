@@ -330,17 +330,23 @@ Test(machine_ops, values_of_one_answer_are_bounded)
     size_t fit = fixture.config.limits.request_size_max / max;
     fixture_do_op(&fixture, op_set_range("k", max - 1, "x"));
     struct wire_op ops[300];
-    cr_assert_leq(fit + 3, 300);
+    cr_assert_leq(fit + 7, 300);
     for (size_t i = 0; i < fit + 1; i++)
         ops[i] = op_get("k");
     ops[fit + 1] = returning(op_put("k", "new"));
     ops[fit + 2] = returning(op_delete("k"));
-    struct wire_answer answer = fixture_do(&fixture, ops, fit + 3);
+    ops[fit + 3] = returning(op_expire("k", WIRE_IF_ALWAYS, -1));
+    ops[fit + 4] = returning(op_persist("k"));
+    ops[fit + 5] = op_get_range("k", 0, -1);
+    ops[fit + 6] = op_get_range("k", 1, 0);
+    struct wire_answer answer = fixture_do(&fixture, ops, fit + 7);
     cr_assert_eq(answer.status, WIRE_DONE);
     EXPECT_KIND(fixture_result(&answer, fit - 1), WIRE_RESULT_BYTES);
     expect_error(fixture_result(&answer, fit), WIRE_ERROR_TOO_LARGE);
     expect_error(fixture_result(&answer, fit + 1), WIRE_ERROR_TOO_LARGE);
-    expect_error(fixture_result(&answer, fit + 2), WIRE_ERROR_TOO_LARGE);
+    for (size_t i = fit + 2; i < fit + 6; i++)
+        expect_error(fixture_result(&answer, i), WIRE_ERROR_TOO_LARGE);
+    EXPECT_KIND(fixture_result(&answer, fit + 6), WIRE_RESULT_BYTES);
     cr_assert_eq(fixture_do_op(&fixture, op_get("k")).bytes.size, max);
     fixture_fini(&fixture);
 }
@@ -368,6 +374,64 @@ Test(machine_ops, expire_obeys_its_condition)
     expect_integer(fixture_do_op(&fixture, op_persist("none")), 0);
     cr_assert_gt(fixture_do_op(&fixture, op_stat("k")).version, stat.version);
     cr_assert_eq(fixture_space_count(&fixture, 'e'), 0);
+    fixture_fini(&fixture);
+}
+
+/* Only a key with an expiry, and only to an earlier one. */
+Test(machine_ops, expire_may_ask_for_an_expiry_and_an_earlier_one)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    fixture_do_op(&fixture, op_put("k", "1"));
+    expect_integer(fixture_do_op(&fixture, op_expire("k", WIRE_IF_EXPIRY_EARLIER, 100)), 0);
+    fixture_do_op(&fixture, op_expire("k", WIRE_IF_ALWAYS, 100));
+    expect_integer(fixture_do_op(&fixture, op_expire("k", WIRE_IF_EXPIRY_EARLIER, 100)), 0);
+    expect_integer(fixture_do_op(&fixture, op_expire("k", WIRE_IF_EXPIRY_EARLIER, 99)), 1);
+    fixture_fini(&fixture);
+}
+
+/* EXPIRE and PERSIST give the value before back, with the expiry it had. */
+Test(machine_ops, expire_and_persist_return_the_old_value)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    EXPECT_KIND(fixture_do_op(&fixture, returning(op_expire("k", WIRE_IF_ALWAYS, 100))),
+                WIRE_RESULT_NIL);
+    EXPECT_KIND(fixture_do_op(&fixture, returning(op_persist("k"))), WIRE_RESULT_NIL);
+    fixture_do_op(&fixture, op_put("k", "v"));
+    struct wire_result timed =
+        fixture_do_op(&fixture, returning(op_expire("k", WIRE_IF_ALWAYS, 100)));
+    EXPECT_KIND(timed, WIRE_RESULT_BYTES);
+    cr_assert(bytes_are(timed.bytes, "v") && timed.number == 0);
+    struct wire_result stat = fixture_do_op(&fixture, op_stat("k"));
+    cr_assert_eq(stat.number, FIXTURE_START_MS + 100);
+    cr_assert_eq(stat.version, timed.version);
+    struct wire_result lasting = fixture_do_op(&fixture, returning(op_persist("k")));
+    cr_assert(bytes_are(lasting.bytes, "v") && lasting.number == FIXTURE_START_MS + 100);
+    struct wire_result again = fixture_do_op(&fixture, returning(op_persist("k")));
+    cr_assert(bytes_are(again.bytes, "v") && again.version == lasting.version);
+    struct wire_result last =
+        fixture_do_op(&fixture, returning(op_expire("k", WIRE_IF_ALWAYS, -1)));
+    cr_assert(bytes_are(last.bytes, "v"));
+    expect_value(&fixture, "k", NULL);
+    fixture_fini(&fixture);
+}
+
+/* GET_RANGE gives the part and no more; of an absent key nothing, which is not an empty part. */
+Test(machine_ops, get_range_gives_a_part)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    EXPECT_KIND(fixture_do_op(&fixture, op_get_range("k", 0, -1)), WIRE_RESULT_NIL);
+    struct wire_result put = fixture_do_op(&fixture, op_put_for("k", "abcdef", 100));
+    struct wire_result part = fixture_do_op(&fixture, op_get_range("k", 1, -2));
+    EXPECT_KIND(part, WIRE_RESULT_BYTES);
+    cr_assert(bytes_are(part.bytes, "bcde"));
+    cr_assert_eq(part.version, put.version);
+    cr_assert_eq(part.number, FIXTURE_START_MS + 100);
+    cr_assert(bytes_are(fixture_do_op(&fixture, op_get_range("k", 6, 9)).bytes, ""));
+    fixture_do_op(&fixture, op_put("k", ""));
+    EXPECT_KIND(fixture_do_op(&fixture, op_get_range("k", 0, -1)), WIRE_RESULT_BYTES);
     fixture_fini(&fixture);
 }
 

@@ -13,7 +13,7 @@
  * a dictionary that knows nothing of rows, batches or indices; the others compare machines that are
  * fed the same entries in different ways.
  */
-enum { KEY_COUNT = 24, VALUE_SIZE_MAX = 24, REQUEST_OPS_MAX = 4 };
+enum { KEY_COUNT = 24, VALUE_SIZE_MAX = 24, REQUEST_OPS_MAX = 4, NEWER_OPS = 1 };
 
 /* ---- Random requests ----------------------------------------------------------------------------
  */
@@ -90,8 +90,18 @@ static void random_put(struct base_prng *prng, uint64_t now_ms, uint64_t version
 static struct wire_op random_op(struct base_prng *prng, uint64_t now_ms, uint64_t version,
                                 char *value)
 {
-    struct wire_op op = {.type = (enum wire_op_type)(1 + draw(prng, WIRE_OP_CHECK - 1))};
+    unsigned drawn = 1 + (unsigned)draw(prng, WIRE_OP_CHECK + NEWER_OPS - 1);
+    if (drawn > WIRE_OP_CHECK) /* Numbers of walks and of the leader lie between. */
+        drawn += WIRE_OP_LIMITS - WIRE_OP_CHECK;
+    struct wire_op op = {.type = (enum wire_op_type)drawn};
     switch (op.type) {
+    case WIRE_OP_GET_RANGE:
+        op.a = draw(prng, 2 * VALUE_SIZE_MAX) - VALUE_SIZE_MAX;
+        op.b = draw(prng, 2 * VALUE_SIZE_MAX) - VALUE_SIZE_MAX;
+        break;
+    case WIRE_OP_PERSIST:
+        op.flags = draw(prng, 3) == 0 ? WIRE_OP_RETURN_OLD : 0;
+        break;
     case WIRE_OP_PUT:
         random_put(prng, now_ms, version, value, &op);
         break;
@@ -115,7 +125,8 @@ static struct wire_op random_op(struct base_prng *prng, uint64_t now_ms, uint64_
     case WIRE_OP_EXPIRE:
         random_time(prng, now_ms, &op);
         op.condition = draw(prng, 1) ? WIRE_IF_ALWAYS
-                                     : (enum wire_condition)(WIRE_IF_NO_EXPIRY + draw(prng, 3));
+                                     : (enum wire_condition)(WIRE_IF_NO_EXPIRY + draw(prng, 4));
+        op.flags = draw(prng, 3) == 0 ? WIRE_OP_RETURN_OLD : 0;
         break;
     case WIRE_OP_CHECK:
         op.condition = draw(prng, 1) ? WIRE_IF_PRESENT : WIRE_IF_VERSION;
@@ -233,6 +244,8 @@ static bool model_holds(const struct model *model, const struct wire_op *op, int
         return !none && time > (int64_t)row->expiry_ms;
     case WIRE_IF_EARLIER:
         return none || time < (int64_t)row->expiry_ms;
+    case WIRE_IF_EXPIRY_EARLIER:
+        return !none && time < (int64_t)row->expiry_ms;
     }
     return false;
 }
@@ -342,6 +355,35 @@ static void model_set_range(struct model *model, const struct wire_op *op, int k
     model_set(model, key, tick, value, size, live ? (int64_t)row->expiry_ms : 0);
 }
 
+static void expect_retimed(const struct model *model, const struct wire_op *op, int key,
+                           uint64_t tick, bool holds, struct expected *expected)
+{
+    if (op->flags & WIRE_OP_RETURN_OLD)
+        expect_old(model, key, tick, expected);
+    else
+        expect_integer(holds, expected);
+}
+
+/* Byte by byte: which of them lie in the range. */
+static void model_get_range(const struct model *model, const struct wire_op *op, int key,
+                            uint64_t tick, struct expected *expected)
+{
+    const struct model_key *row = &model->keys[key];
+    int64_t first = (int64_t)op->a, last = (int64_t)op->b;
+    expect_old(model, key, tick, expected);
+    if (expected->kind != WIRE_RESULT_BYTES)
+        return;
+    expected->size = 0;
+    if (first < 0 && last < 0 && first > last)
+        return;
+    first += first < 0 ? (int64_t)row->size : 0;
+    last += last < 0 ? (int64_t)row->size : 0;
+    for (int64_t at = 0; at < (int64_t)row->size; at++) {
+        if (at >= first && (at <= last || (at == 0 && last < 0)))
+            expected->bytes[expected->size++] = row->value[at];
+    }
+}
+
 static void model_expire(struct model *model, const struct wire_op *op, int key, uint64_t tick,
                          struct expected *expected)
 {
@@ -353,7 +395,7 @@ static void model_expire(struct model *model, const struct wire_op *op, int key,
         return;
     }
     bool holds = model_live(model, key, tick) && model_holds(model, op, key, tick);
-    expect_integer(holds, expected);
+    expect_retimed(model, op, key, tick, holds, expected);
     if (holds)
         model_set(model, key, tick, row->value, row->size, expiry);
 }
@@ -384,6 +426,9 @@ static void model_op(struct model *model, const struct wire_op *op, int key, uin
     case WIRE_OP_GET:
         expect_old(model, key, tick, expected);
         break;
+    case WIRE_OP_GET_RANGE:
+        model_get_range(model, op, key, tick, expected);
+        break;
     case WIRE_OP_STAT:
         if (live) {
             expected->kind = WIRE_RESULT_STAT;
@@ -410,7 +455,7 @@ static void model_op(struct model *model, const struct wire_op *op, int key, uin
         break;
     case WIRE_OP_PERSIST: {
         bool holds = live && row->expiry_ms != 0;
-        expect_integer(holds, expected);
+        expect_retimed(model, op, key, tick, holds, expected);
         if (holds)
             model_set(model, key, tick, row->value, row->size, 0);
         break;

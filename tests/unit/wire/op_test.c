@@ -5,6 +5,8 @@
 
 static const struct wire_limits limits = {256, 4096, 65536};
 
+enum { LAST_OP = WIRE_OP_GET_RANGE };
+
 /* One request being put together. */
 struct built {
     uint8_t bytes[16384];
@@ -35,13 +37,22 @@ static enum torc_status build_read(struct built *built, struct wire_request *ret
     return wire_request_read(base_bytes_of(built->bytes, built->size), &limits, ret_request);
 }
 
+static bool is_leaders(enum wire_op_type type)
+{
+    return type >= WIRE_OP_GENESIS && type <= WIRE_OP_LIMITS;
+}
+
+static bool has_key(enum wire_op_type type)
+{
+    return type <= WIRE_OP_CHECK || type > WIRE_OP_LIMITS;
+}
+
 /* Reads a request of this one operation. */
 static enum torc_status read_one(struct wire_op op)
 {
     static struct built built;
     struct wire_request request;
-    bool leader = op.type >= WIRE_OP_GENESIS;
-    build_begin(&built, leader ? WIRE_REQUEST_INTERNAL : 0);
+    build_begin(&built, is_leaders(op.type) ? WIRE_REQUEST_INTERNAL : 0);
     build_op(&built, &op);
     return build_read(&built, &request);
 }
@@ -50,7 +61,7 @@ static struct wire_op op_of(enum wire_op_type type)
 {
     static const uint8_t value[WIRE_LIMITS_SIZE];
     struct wire_op op = {.type = type};
-    if (type <= WIRE_OP_CHECK)
+    if (has_key(type))
         op.key = base_bytes_text("key");
     if (type == WIRE_OP_EXPIRE)
         op.expiry_mode = WIRE_EXPIRY_RELATIVE;
@@ -114,7 +125,11 @@ Test(op, answer_bytes_are_fixed)
 
 static struct wire_op random_op(struct base_prng *prng, const uint8_t *noise)
 {
-    struct wire_op op = op_of((enum wire_op_type)base_prng_range(prng, 1, WIRE_OP_CHECK));
+    enum wire_op_type type;
+    do
+        type = (enum wire_op_type)base_prng_range(prng, 1, LAST_OP);
+    while (!has_key(type));
+    struct wire_op op = op_of(type);
     op.key = base_bytes_of(noise, base_prng_range(prng, 1, limits.key_size_max));
     struct base_bytes value = base_bytes_of(noise, base_prng_range(prng, 0, 500));
     uint64_t number = base_prng_next(prng);
@@ -129,6 +144,13 @@ static struct wire_op random_op(struct base_prng *prng, const uint8_t *noise)
                                                : 0;
         op.b = op.expiry_mode >= WIRE_EXPIRY_RELATIVE ? number : 0;
         break;
+    case WIRE_OP_GET_RANGE:
+        op.a = number;
+        op.b = ~number;
+        break;
+    case WIRE_OP_PERSIST:
+        op.flags = (uint8_t)base_prng_range(prng, 0, 1);
+        break;
     case WIRE_OP_ADD:
         op.a = number;
         break;
@@ -142,7 +164,8 @@ static struct wire_op random_op(struct base_prng *prng, const uint8_t *noise)
     case WIRE_OP_EXPIRE:
         op.b = number;
         op.condition =
-            (enum wire_condition)base_prng_range(prng, WIRE_IF_NO_EXPIRY, WIRE_IF_EARLIER);
+            (enum wire_condition)base_prng_range(prng, WIRE_IF_NO_EXPIRY, WIRE_IF_EXPIRY_EARLIER);
+        op.flags = (uint8_t)base_prng_range(prng, 0, 1);
         break;
     default:
         break;
@@ -210,20 +233,20 @@ Test(op, conditions_and_times_fit_their_type)
         [WIRE_OP_GET] = {"0", "0"},        [WIRE_OP_STAT] = {"0", "0"},
         [WIRE_OP_PUT] = {"01234", "0123"}, [WIRE_OP_DELETE] = {"034", "0"},
         [WIRE_OP_ADD] = {"0", "0"},        [WIRE_OP_APPEND] = {"0", "0"},
-        [WIRE_OP_SET_RANGE] = {"0", "0"},  [WIRE_OP_EXPIRE] = {"05678", "23"},
+        [WIRE_OP_SET_RANGE] = {"0", "0"},  [WIRE_OP_EXPIRE] = {"056789", "23"},
         [WIRE_OP_PERSIST] = {"0", "0"},    [WIRE_OP_CHECK] = {"1234", "0"},
         [WIRE_OP_SCAN] = {"0", "0"},       [WIRE_OP_COUNT] = {"0", "0"},
         [WIRE_OP_CLEAR] = {"0", "0"},      [WIRE_OP_GENESIS] = {"0", "0"},
         [WIRE_OP_TICK] = {"0", "0"},       [WIRE_OP_REMOVE_EXPIRED] = {"0", "0"},
-        [WIRE_OP_LIMITS] = {"0", "0"},
+        [WIRE_OP_LIMITS] = {"0", "0"},     [WIRE_OP_GET_RANGE] = {"0", "0"},
     };
-    for (int type = 0; type < 20; type++) {
+    for (int type = 0; type < 40; type++) {
         for (int condition = 0; condition < 12; condition++) {
             for (int mode = 0; mode < 6; mode++) {
                 struct wire_op op = op_of((enum wire_op_type)type);
                 op.condition = (enum wire_condition)condition;
                 op.expiry_mode = (enum wire_expiry_mode)mode;
-                bool good = type >= 1 && type <= WIRE_OP_LIMITS &&
+                bool good = type >= 1 && type <= LAST_OP &&
                             strchr(table[type].conditions, '0' + condition) != NULL &&
                             strchr(table[type].modes, '0' + mode) != NULL;
                 cr_assert_eq(read_one(op), good ? TORC_OK : TORC_MALFORMED, "%d %d %d", type,
@@ -236,28 +259,30 @@ Test(op, conditions_and_times_fit_their_type)
 /* What an operation does not use is zero: so it has one encoding only. */
 Test(op, unused_fields_are_refused)
 {
-    for (int number = 1; number <= WIRE_OP_LIMITS; number++) {
+    for (int number = 1; number <= LAST_OP; number++) {
         enum wire_op_type type = (enum wire_op_type)number;
         cr_assert_eq(read_one(op_of(type)), TORC_OK);
         struct wire_op op = op_of(type);
         op.a = 1;
         bool a = type == WIRE_OP_ADD || type == WIRE_OP_SET_RANGE || type == WIRE_OP_SCAN ||
-                 type == WIRE_OP_COUNT || type == WIRE_OP_CLEAR || type == WIRE_OP_LIMITS;
+                 type == WIRE_OP_COUNT || type == WIRE_OP_CLEAR || type == WIRE_OP_LIMITS ||
+                 type == WIRE_OP_GET_RANGE;
         cr_assert_eq(read_one(op), a ? TORC_OK : TORC_MALFORMED, "a of %d", number);
         op = op_of(type);
         op.b = 2;
         bool b = type == WIRE_OP_EXPIRE || type == WIRE_OP_SCAN || type == WIRE_OP_COUNT ||
-                 type == WIRE_OP_CLEAR;
+                 type == WIRE_OP_CLEAR || type == WIRE_OP_GET_RANGE;
         cr_assert_eq(read_one(op), b ? TORC_OK : TORC_MALFORMED, "b of %d", number);
         for (unsigned flag = 1; flag <= 128; flag *= 2) {
             op = op_of(type);
             op.flags = (uint8_t)flag;
             bool flags =
-                flag == WIRE_OP_RETURN_OLD && (type == WIRE_OP_PUT || type == WIRE_OP_DELETE);
+                flag == WIRE_OP_RETURN_OLD && (type == WIRE_OP_PUT || type == WIRE_OP_DELETE ||
+                                               type == WIRE_OP_EXPIRE || type == WIRE_OP_PERSIST);
             cr_assert_eq(read_one(op), flags ? TORC_OK : TORC_MALFORMED, "flag of %d", number);
         }
         op = op_of(type);
-        op.key = type <= WIRE_OP_CHECK ? base_bytes_of(NULL, 0) : base_bytes_text("key");
+        op.key = has_key(type) ? base_bytes_of(NULL, 0) : base_bytes_text("key");
         cr_assert_eq(read_one(op), TORC_MALFORMED, "key of %d", number);
         op = op_of(type);
         op.value = base_bytes_text("v");

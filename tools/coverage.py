@@ -57,13 +57,17 @@ def read_tree(tree, root):
         inside = os.path.relpath(gcda, tree)
         notes = os.path.join(root, inside[:-len(".gcda")] + ".gcno")
         if not os.path.exists(notes):
-            continue
+            sys.exit(f"coverage: {inside} has no notes beside its object: what was built there "
+                     "was not built here")
         link = gcda[:-len(".gcda")] + ".gcno"
         if not os.path.exists(link):
             os.symlink(notes, link)
         with tempfile.TemporaryDirectory() as work:
-            subprocess.run(["gcov", "--json-format", "--branch-probabilities", gcda], cwd=work,
-                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            said = subprocess.run(["gcov", "--json-format", "--branch-probabilities", gcda],
+                                  cwd=work, check=True, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True).stderr
+            if "mismatch" in said:
+                sys.exit(f"coverage: the counters of {inside} are of another build: {said.strip()}")
             for name in os.listdir(work):
                 with gzip.open(os.path.join(work, name)) as stream:
                     for data in json.load(stream)["files"]:

@@ -172,9 +172,9 @@ static void refuse(struct sim *sim, struct sim_host *host, enum torc_status stat
     disk_start_later(sim, host, DISK_RETRY_US);
 }
 
-/* What was damaged stays so: ADR 1. Only an entry that was learned since is missed no more, be it in
- * the flushed state or in a record of the log, which takes the place of the damaged one when that
- * one's segment is recycled: it is chosen, and what was promised with it was never lost. */
+/* What was damaged stays so: ADR 1. Only an entry that was learned since is missed no more, be it
+ * in the flushed state or in a record of the log, which takes the place of the damaged one when
+ * that one's segment is recycled: it is chosen, and what was promised with it was never lost. */
 static bool is_made_good(const struct sim_host *host, const struct shard_recovered *replica)
 {
     uint64_t slot = host->damaged_slot[replica->group];

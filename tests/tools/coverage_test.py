@@ -18,6 +18,8 @@ FAKE_GCOV = """#!/usr/bin/python3
 import gzip, os, shutil, sys
 path = sys.argv[-1]
 assert os.path.exists(path[:-len(".gcda")] + ".gcno"), "no notes beside " + path
+if "old" in path:
+    print(path + ":stamp mismatch with notes file", file=sys.stderr)
 with open(path, "rb") as counters, gzip.open(os.path.basename(path) + ".gcov.json.gz", "wb") as out:
     shutil.copyfileobj(counters, out)
 """
@@ -130,6 +132,19 @@ class CoverageTest(unittest.TestCase):
             "ring/f.c:9: never, in f\n",
         )
         self.assertEqual(self.run_script("--missing", "paxos").stdout, "")
+
+    def test_counters_of_another_build_are_a_failure(self):
+        self.counters("unit", "old", counted("ring/f.c", {5: (1, 1, 0)}))
+        result = self.run_script()
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("old.gcda are of another build", result.stderr)
+
+    def test_counters_without_notes_are_a_failure(self):
+        self.two_runs()
+        os.remove(os.path.join(self.folder, "root/out/g.gcno"))
+        result = self.run_script()
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("g.gcda has no notes", result.stderr)
 
     def test_no_counters_is_a_failure(self):
         result = self.run_script()

@@ -100,11 +100,24 @@ static void hear_count(struct sim *sim, const struct resp_reply *reply)
     sim->scan.over = true;
 }
 
+/* A leader whose state rotted says so, of what it can not walk over. */
+static bool is_rotten(const struct sim *sim, const struct resp_reply *reply)
+{
+    uint32_t rotten = 0;
+    for (uint32_t i = 0; i < sim->options.nodes; i++)
+        rotten |= sim->hosts[i].rotten;
+    return rotten != 0 && reply->type == '-' && resp_begins(reply->bytes, "ERR refused: damaged");
+}
+
 void check_scan_heard(struct sim *sim, const struct resp_reply *reply)
 {
     sim->scan.waits = false;
     if (reply->type == '-' && resp_begins(reply->bytes, "TIMEOUT no answer: "))
         return; /* Once more. */
+    if (is_rotten(sim, reply)) {
+        sim->scan.over = true;
+        return;
+    }
     if (reply->type != (sim->scan.counting ? ':' : '*'))
         sim_fail(sim, "scan", "SCAN and DBSIZE are answered by '%c%.*s'", reply->type,
                  (int)reply->bytes.size, (const char *)reply->bytes.data);

@@ -11,6 +11,14 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      1, "string", "2.0.0", "O(1)", "key value",
      "Appends a string to the value of a key. Creates the key if it doesn't exist.",
      "The size is bounded by `value_size_max`."},
+    {ROUTER_BITCOUNT, "bitcount", -2, ROUTER_FLAG_READONLY, 1, 1, 1, "bitmap", "2.6.0",
+     "O(N) where N is the size of the range", "key [start end [BYTE | BIT]]",
+     "Counts the number of set bits (population counting) in a string.",
+     "A wrong start, end or unit is an error also when there is no key."},
+    {ROUTER_BITPOS, "bitpos", -3, ROUTER_FLAG_READONLY, 1, 1, 1, "bitmap", "2.8.7",
+     "O(N) where N is the size of the range", "key bit [start [end [BYTE | BIT]]]",
+     "Finds the first set (1) or clear (0) bit in a string.",
+     "A wrong start, end or unit is an error also when there is no key."},
     {ROUTER_CLIENT, "client", -2, 0, 0, 0, 0, "connection", "2.4.0", "Depends on subcommand.",
      "subcommand", "A container for client connection commands.", NULL},
     {ROUTER_CLIENT_GETNAME, "client|getname", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
@@ -92,6 +100,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Removes all keys from the current database.", "The same as FLUSHALL."},
     {ROUTER_GET, "get", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "string", "1.0.0",
      "O(1)", "key", "Returns the string value of a key.", NULL},
+    {ROUTER_GETBIT, "getbit", 3, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "bitmap",
+     "2.2.0", "O(1)", "key offset", "Returns a bit value by offset.", NULL},
     {ROUTER_GETDEL, "getdel", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "string", "6.2.0",
      "O(1)", "key", "Returns the string value of a key after deleting the key.", NULL},
     {ROUTER_GETEX, "getex", -2, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "string", "6.2.0",
@@ -175,6 +185,10 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "unix-time-milliseconds | KEEPTTL]",
      "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
      "Times end in the year 2527."},
+    {ROUTER_SETBIT, "setbit", 4, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, 1, 1, "bitmap",
+     "2.2.0", "O(N) where N is the size of the value", "key offset value",
+     "Sets or clears the bit at offset of the string value. Creates the key if it doesn't exist.",
+     "The size is bounded by `value_size_max`."},
     {ROUTER_SETEX, "setex", 4, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, 1, 1, "string", "2.0.0",
      "O(1)", "key seconds value",
      "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
@@ -579,7 +593,7 @@ static void document_command(const struct router_command *command, struct router
 
 void router_command_document(struct router_buffer *out)
 {
-    static const char *const groups[] = {"string", "generic", "connection", "server"};
+    static const char *const groups[] = {"string", "bitmap", "generic", "connection", "server"};
     router_buffer_text(
         out,
         "# Commands\n\n"

@@ -13,6 +13,8 @@
 
 enum router_command_id {
     ROUTER_APPEND,
+    ROUTER_BITCOUNT,
+    ROUTER_BITPOS,
     ROUTER_CLIENT,
     ROUTER_CLIENT_GETNAME,
     ROUTER_CLIENT_ID,
@@ -38,6 +40,7 @@ enum router_command_id {
     ROUTER_FLUSHALL,
     ROUTER_FLUSHDB,
     ROUTER_GET,
+    ROUTER_GETBIT,
     ROUTER_GETDEL,
     ROUTER_GETEX,
     ROUTER_GETRANGE,
@@ -60,6 +63,7 @@ enum router_command_id {
     ROUTER_SCAN,
     ROUTER_SELECT,
     ROUTER_SET,
+    ROUTER_SETBIT,
     ROUTER_SETEX,
     ROUTER_SETNX,
     ROUTER_SETRANGE,

@@ -178,18 +178,22 @@ static bool plan_getex(struct planning *planning)
     return !timed || plan_expiry(planning, &options);
 }
 
+static bool read_position(struct planning *planning, size_t arg, uint64_t *ret_position)
+{
+    int64_t position;
+    if (!read_integer(planning, planning->args[arg], &position))
+        return false;
+    *ret_position = (uint64_t)position;
+    return true;
+}
+
 /* GETRANGE and SUBSTR. */
 static bool plan_getrange(struct planning *planning)
 {
-    int64_t first, last;
-    if (!read_integer(planning, planning->args[2], &first) ||
-        !read_integer(planning, planning->args[3], &last))
-        return false;
-    planning->plan->op.type = WIRE_OP_GET_RANGE;
-    planning->plan->op.a = (uint64_t)first;
-    planning->plan->op.b = (uint64_t)last;
+    struct wire_op *op = &planning->plan->op;
+    op->type = WIRE_OP_GET_RANGE;
     planning->plan->reply = ROUTER_PLAN_RANGE;
-    return true;
+    return read_position(planning, 2, &op->a) && read_position(planning, 3, &op->b);
 }
 
 static bool plan_setnx(struct planning *planning)
@@ -242,6 +246,90 @@ static bool plan_setrange(struct planning *planning)
     planning->plan->op.value = planning->args[3];
     planning->plan->reply = ROUTER_PLAN_INTEGER;
     return true;
+}
+
+/* ---- Bits
+ * ---------------------------------------------------------------------------------------- */
+
+/* Redis's bits end where its largest value does, at 512 MiB. */
+static bool read_bit_offset(struct planning *planning, uint64_t *ret_offset)
+{
+    int64_t offset;
+    if (!router_number_read(planning->args[2], &offset) || offset < 0 || offset > UINT32_MAX)
+        return fail(planning, "ERR bit offset is not an integer or out of range");
+    *ret_offset = (uint64_t)offset;
+    return true;
+}
+
+/* GETBIT counts a range of one bit. */
+static bool plan_getbit(struct planning *planning)
+{
+    struct wire_op *op = &planning->plan->op;
+    op->type = WIRE_OP_BIT_COUNT;
+    op->flags = WIRE_OP_BITS;
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    if (!read_bit_offset(planning, &op->a))
+        return false;
+    op->b = op->a;
+    return true;
+}
+
+static bool plan_setbit(struct planning *planning)
+{
+    struct wire_op *op = &planning->plan->op;
+    int64_t bit;
+    if (!read_bit_offset(planning, &op->a))
+        return false;
+    if (!router_number_read(planning->args[3], &bit) || bit < 0 || bit > 1)
+        return fail(planning, "ERR bit is not an integer or out of range");
+    op->type = WIRE_OP_SET_BIT;
+    op->b = (uint64_t)bit;
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    return true;
+}
+
+static bool read_unit(struct planning *planning, struct base_bytes word)
+{
+    if (word_is(word, "BIT"))
+        planning->plan->op.flags |= WIRE_OP_BITS;
+    else if (!word_is(word, "BYTE"))
+        return fail(planning, "ERR syntax error");
+    return true;
+}
+
+static bool plan_bitcount(struct planning *planning)
+{
+    struct wire_op *op = &planning->plan->op;
+    size_t count = planning->arg_count;
+    op->type = WIRE_OP_BIT_COUNT;
+    op->b = (uint64_t)-1;
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    if (count == 3 || count > 5)
+        return fail(planning, "ERR syntax error");
+    if (count > 3 && (!read_position(planning, 2, &op->a) || !read_position(planning, 3, &op->b)))
+        return false;
+    return count < 5 || read_unit(planning, planning->args[4]);
+}
+
+static bool plan_bitpos(struct planning *planning)
+{
+    struct wire_op *op = &planning->plan->op;
+    size_t count = planning->arg_count;
+    int64_t bit;
+    if (!read_integer(planning, planning->args[2], &bit))
+        return false;
+    if (bit != 0 && bit != 1)
+        return fail(planning, "ERR The bit argument must be 1 or 0.");
+    op->type = WIRE_OP_BIT_POSITION;
+    op->flags = (uint8_t)((bit == 1 ? WIRE_OP_ONE : 0) | (count < 5 ? WIRE_OP_NO_END : 0));
+    planning->plan->reply = ROUTER_PLAN_INTEGER;
+    if (count > 6)
+        return fail(planning, "ERR syntax error");
+    if (count > 3 && !read_position(planning, 3, &op->a))
+        return false;
+    if (count > 5 && !read_unit(planning, planning->args[5]))
+        return false;
+    return count < 5 || read_position(planning, 4, &op->b);
 }
 
 /* ---- EXPIRE, INCR and the rest
@@ -367,6 +455,14 @@ static bool plan_by_words(struct planning *planning)
         return plan_getdel(planning);
     case ROUTER_SETRANGE:
         return plan_setrange(planning);
+    case ROUTER_GETBIT:
+        return plan_getbit(planning);
+    case ROUTER_SETBIT:
+        return plan_setbit(planning);
+    case ROUTER_BITCOUNT:
+        return plan_bitcount(planning);
+    case ROUTER_BITPOS:
+        return plan_bitpos(planning);
     case ROUTER_GETEX:
         return plan_getex(planning);
     case ROUTER_GETRANGE:

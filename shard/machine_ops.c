@@ -1,5 +1,5 @@
+#include "shard/bits.h"
 #include "shard/machine_int.h"
-#include "shard/range.h"
 
 /*
  * What an operation on one key does. Each reads the key's row (only a blind PUT does not), adds its
@@ -325,6 +325,19 @@ static void add_run(struct shard_run *run, const struct wire_op *op, uint64_t to
     shard_row_put(run, token, op->key, row, row->live ? row->expiry_ms : 0, size);
 }
 
+/* A copy of the row's value in a new one of `size` bytes, with zeros behind it. */
+static uint8_t *value_grown(struct shard_run *run, const struct shard_row *row, size_t size)
+{
+    size_t old_size = row->value.size;
+    TORC_ASSERT(size >= old_size);
+    uint8_t *at = shard_row_value(run, size);
+    if (old_size > 0)
+        memcpy(at, row->value.data, old_size);
+    if (size > old_size)
+        memset(at + old_size, 0, size - old_size);
+    return at;
+}
+
 /* APPEND is a SET_RANGE at the value's end that also creates an empty value. */
 static void set_range_run(struct shard_run *run, const struct wire_op *op, uint64_t token,
                           const struct shard_row *row)
@@ -343,13 +356,61 @@ static void set_range_run(struct shard_run *run, const struct wire_op *op, uint6
     size_t end = (size_t)offset + op->value.size;
     size_t size = end > old_size ? end : old_size;
     result_simple(run, WIRE_RESULT_INTEGER, size, run->clock);
-    uint8_t *at = shard_row_value(run, size);
-    if (old_size > 0)
-        memcpy(at, row->value.data, old_size);
-    if (offset > old_size)
-        memset(at + old_size, 0, (size_t)offset - old_size);
+    uint8_t *at = value_grown(run, row, size);
     if (op->value.size > 0)
         memcpy(at + offset, op->value.data, op->value.size);
+    shard_row_put(run, token, op->key, row, row->live ? row->expiry_ms : 0, size);
+}
+
+/* The bits that BIT_COUNT and BIT_POSITION look at. */
+static struct shard_range op_bits(const struct wire_op *op, const struct shard_row *row)
+{
+    bool in_bits = (op->flags & WIRE_OP_BITS) != 0;
+    int64_t last = (op->flags & WIRE_OP_NO_END) != 0 ? -1 : (int64_t)op->b;
+    uint64_t size = (uint64_t)row->value.size * (in_bits ? 8 : 1);
+    bool in_order = op->type == WIRE_OP_BIT_COUNT; /* As Redis does it. */
+    struct shard_range range = shard_range_clip((int64_t)op->a, last, size, in_order);
+    if (in_bits)
+        return range;
+    return (struct shard_range){range.first * 8, range.count * 8};
+}
+
+static void bit_count_run(struct shard_run *run, const struct wire_op *op,
+                          const struct shard_row *row)
+{
+    uint64_t count = shard_bits_count(row->value, op_bits(op, row));
+    result_simple(run, WIRE_RESULT_INTEGER, count, row->version);
+}
+
+/* An absent key is zeros without end; so is what follows a value whose range has no end. */
+static void bit_position_run(struct shard_run *run, const struct wire_op *op,
+                             const struct shard_row *row)
+{
+    bool one = (op->flags & WIRE_OP_ONE) != 0;
+    bool endless = (op->flags & WIRE_OP_NO_END) != 0;
+    struct shard_range range = op_bits(op, row);
+    int64_t position = shard_bits_find(row->value, range, one);
+    if (position < 0 && !one && !row->live)
+        position = 0;
+    else if (position < 0 && !one && endless && range.count > 0)
+        position = (int64_t)row->value.size * 8;
+    result_simple(run, WIRE_RESULT_INTEGER, (uint64_t)position, row->version);
+}
+
+static void set_bit_run(struct shard_run *run, const struct wire_op *op, uint64_t token,
+                        const struct shard_row *row)
+{
+    size_t old_size = row->value.size;
+    if (op->a / 8 >= run->machine->limits.value_size_max) {
+        result_error(run, WIRE_ERROR_TOO_LARGE, row->version);
+        return;
+    }
+    size_t byte = (size_t)(op->a / 8), size = byte < old_size ? old_size : byte + 1;
+    uint8_t mask = (uint8_t)(0x80 >> op->a % 8);
+    bool before = byte < old_size && (row->value.data[byte] & mask) != 0;
+    result_simple(run, WIRE_RESULT_INTEGER, before, run->clock);
+    uint8_t *at = value_grown(run, row, size);
+    at[byte] = (uint8_t)(op->b == 1 ? at[byte] | mask : at[byte] & ~mask);
     shard_row_put(run, token, op->key, row, row->live ? row->expiry_ms : 0, size);
 }
 
@@ -415,6 +476,15 @@ enum torc_status shard_op_run(struct shard_run *run, const struct wire_op *op, u
         break;
     case WIRE_OP_GET_RANGE:
         get_range_run(run, op, &row);
+        break;
+    case WIRE_OP_BIT_COUNT:
+        bit_count_run(run, op, &row);
+        break;
+    case WIRE_OP_BIT_POSITION:
+        bit_position_run(run, op, &row);
+        break;
+    case WIRE_OP_SET_BIT:
+        set_bit_run(run, op, token, &row);
         break;
     case WIRE_OP_STAT:
         stat_run(run, &row);

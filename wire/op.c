@@ -49,6 +49,10 @@ static const struct op_shape shapes[] = {
     [WIRE_OP_REMOVE_EXPIRED] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
     [WIRE_OP_LIMITS] = {BIT_ALWAYS, MODE_NONE, .value = true, .a = true, .leader = true},
     [WIRE_OP_GET_RANGE] = {BIT_ALWAYS, MODE_NONE, .key = true, .a = true, .b = true},
+    [WIRE_OP_BIT_COUNT] = {BIT_ALWAYS, MODE_NONE, WIRE_OP_BITS, .key = true, .a = true, .b = true},
+    [WIRE_OP_BIT_POSITION] = {BIT_ALWAYS, MODE_NONE, WIRE_OP_BITS | WIRE_OP_ONE | WIRE_OP_NO_END,
+                              .key = true, .a = true, .b = true},
+    [WIRE_OP_SET_BIT] = {BIT_ALWAYS, MODE_NONE, .key = true, .a = true, .b = true},
 };
 
 bool wire_op_writes(enum wire_op_type type)
@@ -111,6 +115,10 @@ static bool op_fits(const struct wire_op *op)
     if (!shape->b && !timed && op->b != 0)
         return false;
     if (shape->alone && op->b == 0)
+        return false;
+    if ((op->flags & WIRE_OP_NO_END) != 0 && (op->b != 0 || (op->flags & WIRE_OP_BITS) != 0))
+        return false;
+    if (op->type == WIRE_OP_SET_BIT && op->b > 1)
         return false;
     return op->type != WIRE_OP_LIMITS || op->value.size == WIRE_LIMITS_SIZE;
 }

@@ -81,7 +81,10 @@ enum {
     X(WIRE_OP_TICK, 15, true) /* moves the group's clock to the stamp; by the leader */            \
     X(WIRE_OP_REMOVE_EXPIRED, 16, true) /* value = keys with versions; by the leader */            \
     X(WIRE_OP_LIMITS, 17, true) /* value = new limits, a = version they replace; by the leader */  \
-    X(WIRE_OP_GET_RANGE, 18, false) /* a: first, b: last byte, signed; below 0: from the end */
+    X(WIRE_OP_GET_RANGE, 18, false)    /* a: first, b: last byte, signed; below 0: from the end */ \
+    X(WIRE_OP_BIT_COUNT, 19, false)    /* a, b: as GET_RANGE; how many bits are set in it */       \
+    X(WIRE_OP_BIT_POSITION, 20, false) /* a, b: as GET_RANGE; the first such bit's, or -1 */       \
+    X(WIRE_OP_SET_BIT, 21, true)       /* a: bit, from 0, b: 0 or 1; what it was before */
 
 enum wire_op_type {
 #define WIRE_OP_ENUM(name, number, writes) name = number,
@@ -114,6 +117,10 @@ enum wire_expiry_mode {
 enum wire_op_flags {
     WIRE_OP_RETURN_OLD = 1, /* PUT, DELETE, EXPIRE, PERSIST: the result carries the value (and
                                expiry) before, whether or not anything was done. */
+    WIRE_OP_BITS = 2,       /* BIT_COUNT, BIT_POSITION: a and b count bits, not bytes. */
+    WIRE_OP_ONE = 4,        /* BIT_POSITION: of the first 1; without it of the first 0. */
+    WIRE_OP_NO_END = 8,     /* BIT_POSITION: b is 0 and the range ends with the value, behind which
+                               there are zeros. Not with BITS. */
 };
 
 enum wire_request_flags {

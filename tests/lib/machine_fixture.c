@@ -340,6 +340,24 @@ struct wire_op op_get_range(const char *key, int64_t first, int64_t last)
     return op;
 }
 
+struct wire_op op_bits(enum wire_op_type type, const char *key, int64_t first, int64_t last,
+                       uint8_t flags)
+{
+    struct wire_op op = op_of(type, key);
+    op.a = (uint64_t)first;
+    op.b = (uint64_t)last;
+    op.flags = flags;
+    return op;
+}
+
+struct wire_op op_set_bit(const char *key, uint64_t offset, bool bit)
+{
+    struct wire_op op = op_of(WIRE_OP_SET_BIT, key);
+    op.a = offset;
+    op.b = bit;
+    return op;
+}
+
 struct wire_op op_expire(const char *key, enum wire_condition condition, int64_t relative_ms)
 {
     struct wire_op op = op_of(WIRE_OP_EXPIRE, key);

@@ -176,6 +176,36 @@ Test(router_plan, getrange_becomes_a_get_range)
     expect("getrange a 1 x", "ERR value is not an integer or out of range");
 }
 
+/* Bits are looked at where they lie; one bit is a range of one. */
+Test(router_plan, bits_become_operations_on_bits)
+{
+    expect("getbit a 7", "reads reply=2; type=19 key=a a=7 b=7 flags=2");
+    expect("getbit a -1", "ERR bit offset is not an integer or out of range");
+    expect("getbit a 4294967296", "ERR bit offset is not an integer or out of range");
+    expect("setbit a 7 1", "writes reply=2; type=21 key=a a=7 b=1");
+    expect("setbit a x 1", "ERR bit offset is not an integer or out of range");
+    expect("setbit a 1 2", "ERR bit is not an integer or out of range");
+    expect("setbit a 1 x", "ERR bit is not an integer or out of range");
+    expect("bitcount a", "reads reply=2; type=19 key=a b=-1");
+    expect("bitcount a 1 -2", "reads reply=2; type=19 key=a a=1 b=-2");
+    expect("bitcount a 1 2 byte", "reads reply=2; type=19 key=a a=1 b=2");
+    expect("bitcount a 1 2 BIT", "reads reply=2; type=19 key=a a=1 b=2 flags=2");
+    expect("bitcount a 1", "ERR syntax error");
+    expect("bitcount a 1 2 FOO", "ERR syntax error");
+    expect("bitcount a 1 2 BIT 3", "ERR syntax error");
+    expect("bitcount a x 2", "ERR value is not an integer or out of range");
+    expect("bitpos a 1", "reads reply=2; type=20 key=a flags=12");
+    expect("bitpos a 0 3", "reads reply=2; type=20 key=a a=3 flags=8");
+    expect("bitpos a 0 3 -1", "reads reply=2; type=20 key=a a=3 b=-1");
+    expect("bitpos a 1 3 -1 BIT", "reads reply=2; type=20 key=a a=3 b=-1 flags=6");
+    expect("bitpos a 2", "ERR The bit argument must be 1 or 0.");
+    expect("bitpos a x", "ERR value is not an integer or out of range");
+    expect("bitpos a 1 x", "ERR value is not an integer or out of range");
+    expect("bitpos a 1 1 x", "ERR value is not an integer or out of range");
+    expect("bitpos a 1 1 2 FOO", "ERR syntax error");
+    expect("bitpos a 1 1 2 BIT 3", "ERR syntax error");
+}
+
 /* Times of the calendar, before and after now. */
 Test(router_plan, expireat_becomes_an_expire)
 {

@@ -435,6 +435,63 @@ Test(machine_ops, get_range_gives_a_part)
     fixture_fini(&fixture);
 }
 
+static int64_t bits(struct fixture *fixture, enum wire_op_type type, int64_t first, int64_t last,
+                    uint8_t flags)
+{
+    struct wire_result result = fixture_do_op(fixture, op_bits(type, "k", first, last, flags));
+    EXPECT_KIND(result, WIRE_RESULT_INTEGER);
+    return (int64_t)result.number;
+}
+
+/* Bits are counted and found in the range, in bytes or bits; behind an open end come zeros. */
+Test(machine_ops, bits_are_counted_and_found)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    const enum wire_op_type count = WIRE_OP_BIT_COUNT, find = WIRE_OP_BIT_POSITION;
+    cr_assert_eq(bits(&fixture, count, 0, -1, 0), 0);
+    cr_assert_eq(bits(&fixture, find, 0, -1, 0), 0);
+    cr_assert_eq(bits(&fixture, find, 0, -1, WIRE_OP_ONE), -1);
+    fixture_do_op(&fixture, op_put("k", ""));
+    cr_assert_eq(bits(&fixture, find, 0, 0, WIRE_OP_NO_END), -1);
+    fixture_do_op(&fixture, op_put("k", "\xff\xf0\xff"));
+    cr_assert_eq(bits(&fixture, count, 0, -1, 0), 20);
+    cr_assert_eq(bits(&fixture, count, 1, 1, 0), 4);
+    cr_assert_eq(bits(&fixture, count, 6, 9, WIRE_OP_BITS), 4);
+    cr_assert_eq(bits(&fixture, count, -100, -200, 0), 0);
+    cr_assert_eq(bits(&fixture, find, 0, -1, 0), 12);
+    cr_assert_eq(bits(&fixture, find, 12, -1, WIRE_OP_BITS | WIRE_OP_ONE), 16);
+    cr_assert_eq(bits(&fixture, find, 2, -1, 0), -1);
+    cr_assert_eq(bits(&fixture, find, 2, 0, WIRE_OP_NO_END), 24);
+    cr_assert_eq(bits(&fixture, find, 3, 0, WIRE_OP_NO_END), -1);
+    cr_assert_eq(bits(&fixture, find, -100, -200, WIRE_OP_ONE), 0);
+    fixture_fini(&fixture);
+}
+
+/* SET_BIT says what was there, lets the value grow by zeros, and keeps the expiry and the limit. */
+Test(machine_ops, set_bit_sets_one_bit)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    uint32_t max = fixture.config.limits.value_size_max;
+    expect_integer(fixture_do_op(&fixture, op_set_bit("k", 9, true)), 0);
+    struct wire_result got = fixture_do_op(&fixture, op_get("k"));
+    cr_assert(base_bytes_equal(got.bytes, base_bytes_of("\0\x40", 2)));
+    expect_integer(fixture_do_op(&fixture, op_set_bit("k", 9, true)), 1);
+    expect_integer(fixture_do_op(&fixture, op_set_bit("k", 9, false)), 1);
+    expect_integer(fixture_do_op(&fixture, op_set_bit("k", 100, false)), 0);
+    cr_assert_eq(fixture_do_op(&fixture, op_get("k")).bytes.size, 13);
+    fixture_do_op(&fixture, op_put_for("t", "a", 5000));
+    expect_integer(fixture_do_op(&fixture, op_set_bit("t", 6, true)), 0);
+    cr_assert_eq(fixture_do_op(&fixture, op_stat("t")).number, FIXTURE_START_MS + 5000);
+    expect_value(&fixture, "t", "c");
+    expect_integer(fixture_do_op(&fixture, op_set_bit("k", UINT64_C(8) * max - 1, true)), 0);
+    expect_error(fixture_do_op(&fixture, op_set_bit("k", UINT64_C(8) * max, true)),
+                 WIRE_ERROR_TOO_LARGE);
+    expect_error(fixture_do_op(&fixture, op_set_bit("k", UINT64_MAX, true)), WIRE_ERROR_TOO_LARGE);
+    fixture_fini(&fixture);
+}
+
 /* A time that has passed deletes the key at once; one beyond the numbers is an error. */
 Test(machine_ops, expire_in_the_past_deletes)
 {

@@ -13,7 +13,7 @@
  * a dictionary that knows nothing of rows, batches or indices; the others compare machines that are
  * fed the same entries in different ways.
  */
-enum { KEY_COUNT = 24, VALUE_SIZE_MAX = 24, REQUEST_OPS_MAX = 4, NEWER_OPS = 1 };
+enum { KEY_COUNT = 24, VALUE_SIZE_MAX = 24, REQUEST_OPS_MAX = 4, NEWER_OPS = 4 };
 
 /* ---- Random requests ----------------------------------------------------------------------------
  */
@@ -98,6 +98,18 @@ static struct wire_op random_op(struct base_prng *prng, uint64_t now_ms, uint64_
     case WIRE_OP_GET_RANGE:
         op.a = draw(prng, 2 * VALUE_SIZE_MAX) - VALUE_SIZE_MAX;
         op.b = draw(prng, 2 * VALUE_SIZE_MAX) - VALUE_SIZE_MAX;
+        break;
+    case WIRE_OP_BIT_COUNT:
+    case WIRE_OP_BIT_POSITION:
+        op.a = draw(prng, 300) - 150;
+        op.b = draw(prng, 300) - 150;
+        op.flags = draw(prng, 1) ? WIRE_OP_BITS : 0;
+        if (op.type == WIRE_OP_BIT_POSITION)
+            op.flags |= draw(prng, 1) ? WIRE_OP_ONE : 0;
+        break;
+    case WIRE_OP_SET_BIT:
+        op.a = draw(prng, 16 * VALUE_SIZE_MAX + 20);
+        op.b = draw(prng, 1);
         break;
     case WIRE_OP_PERSIST:
         op.flags = draw(prng, 3) == 0 ? WIRE_OP_RETURN_OLD : 0;
@@ -384,6 +396,52 @@ static void model_get_range(const struct model *model, const struct wire_op *op,
     }
 }
 
+/* Bit by bit. */
+static void model_bits(const struct model *model, const struct wire_op *op, int key, uint64_t tick,
+                       struct expected *expected)
+{
+    const struct model_key *row = &model->keys[key];
+    int64_t first = (int64_t)op->a, last = (int64_t)op->b, count = 0, found = -1;
+    bool live = model_live(model, key, tick), one = (op->flags & WIRE_OP_ONE) != 0;
+    int64_t bits = live ? 8 * (int64_t)row->size : 0;
+    int64_t unit = op->flags & WIRE_OP_BITS ? 1 : 8;
+    if (op->type == WIRE_OP_BIT_COUNT && first < 0 && last < 0 && first > last)
+        bits = 0;
+    first += first < 0 ? bits / unit : 0;
+    last += last < 0 ? bits / unit : 0;
+    last = last < 0 ? 0 : last;
+    for (int64_t at = 0; at < bits; at++) {
+        bool bit = (row->value[at / 8] >> (7 - at % 8) & 1) != 0;
+        if (at / unit < first || at / unit > last)
+            continue;
+        count += bit;
+        if (bit == one && found < 0)
+            found = at;
+    }
+    if (!live && !one)
+        found = 0;
+    expect_integer(op->type == WIRE_OP_BIT_COUNT ? count : found, expected);
+}
+
+static void model_set_bit(struct model *model, const struct wire_op *op, int key, uint64_t tick,
+                          struct expected *expected)
+{
+    struct model_key *row = &model->keys[key];
+    bool live = model_live(model, key, tick);
+    uint8_t value[4 * VALUE_SIZE_MAX] = {0};
+    size_t size = live ? row->size : 0, byte = op->a / 8;
+    unsigned shift = 7 - op->a % 8;
+    if (byte >= 2 * VALUE_SIZE_MAX) {
+        expect_error(WIRE_ERROR_TOO_LARGE, expected);
+        return;
+    }
+    memcpy(value, row->value, size);
+    expect_integer(value[byte] >> shift & 1, expected);
+    value[byte] = (uint8_t)((value[byte] & ~(1U << shift)) | (unsigned)op->b << shift);
+    size = byte + 1 > size ? byte + 1 : size;
+    model_set(model, key, tick, value, size, live ? (int64_t)row->expiry_ms : 0);
+}
+
 static void model_expire(struct model *model, const struct wire_op *op, int key, uint64_t tick,
                          struct expected *expected)
 {
@@ -428,6 +486,13 @@ static void model_op(struct model *model, const struct wire_op *op, int key, uin
         break;
     case WIRE_OP_GET_RANGE:
         model_get_range(model, op, key, tick, expected);
+        break;
+    case WIRE_OP_BIT_COUNT:
+    case WIRE_OP_BIT_POSITION:
+        model_bits(model, op, key, tick, expected);
+        break;
+    case WIRE_OP_SET_BIT:
+        model_set_bit(model, op, key, tick, expected);
         break;
     case WIRE_OP_STAT:
         if (live) {

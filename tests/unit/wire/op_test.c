@@ -5,7 +5,7 @@
 
 static const struct wire_limits limits = {256, 4096, 65536};
 
-enum { LAST_OP = WIRE_OP_GET_RANGE };
+enum { LAST_OP = WIRE_OP_SET_BIT };
 
 /* One request being put together. */
 struct built {
@@ -144,6 +144,19 @@ static struct wire_op random_op(struct base_prng *prng, const uint8_t *noise)
                                                : 0;
         op.b = op.expiry_mode >= WIRE_EXPIRY_RELATIVE ? number : 0;
         break;
+    case WIRE_OP_SET_BIT:
+        op.a = number;
+        op.b = number % 2;
+        break;
+    case WIRE_OP_BIT_POSITION:
+        op.flags = WIRE_OP_ONE | WIRE_OP_NO_END;
+        op.a = number;
+        break;
+    case WIRE_OP_BIT_COUNT:
+        op.flags = WIRE_OP_BITS;
+        op.a = number;
+        op.b = ~number;
+        break;
     case WIRE_OP_GET_RANGE:
         op.a = number;
         op.b = ~number;
@@ -239,6 +252,8 @@ Test(op, conditions_and_times_fit_their_type)
         [WIRE_OP_CLEAR] = {"0", "0"},      [WIRE_OP_GENESIS] = {"0", "0"},
         [WIRE_OP_TICK] = {"0", "0"},       [WIRE_OP_REMOVE_EXPIRED] = {"0", "0"},
         [WIRE_OP_LIMITS] = {"0", "0"},     [WIRE_OP_GET_RANGE] = {"0", "0"},
+        [WIRE_OP_BIT_COUNT] = {"0", "0"},  [WIRE_OP_BIT_POSITION] = {"0", "0"},
+        [WIRE_OP_SET_BIT] = {"0", "0"},
     };
     for (int type = 0; type < 40; type++) {
         for (int condition = 0; condition < 12; condition++) {
@@ -256,6 +271,23 @@ Test(op, conditions_and_times_fit_their_type)
     }
 }
 
+static unsigned flags_of(enum wire_op_type type)
+{
+    switch (type) {
+    case WIRE_OP_PUT:
+    case WIRE_OP_DELETE:
+    case WIRE_OP_EXPIRE:
+    case WIRE_OP_PERSIST:
+        return WIRE_OP_RETURN_OLD;
+    case WIRE_OP_BIT_COUNT:
+        return WIRE_OP_BITS;
+    case WIRE_OP_BIT_POSITION:
+        return WIRE_OP_BITS | WIRE_OP_ONE | WIRE_OP_NO_END;
+    default:
+        return 0;
+    }
+}
+
 /* What an operation does not use is zero: so it has one encoding only. */
 Test(op, unused_fields_are_refused)
 {
@@ -266,19 +298,17 @@ Test(op, unused_fields_are_refused)
         op.a = 1;
         bool a = type == WIRE_OP_ADD || type == WIRE_OP_SET_RANGE || type == WIRE_OP_SCAN ||
                  type == WIRE_OP_COUNT || type == WIRE_OP_CLEAR || type == WIRE_OP_LIMITS ||
-                 type == WIRE_OP_GET_RANGE;
+                 type >= WIRE_OP_GET_RANGE;
         cr_assert_eq(read_one(op), a ? TORC_OK : TORC_MALFORMED, "a of %d", number);
         op = op_of(type);
         op.b = 2;
         bool b = type == WIRE_OP_EXPIRE || type == WIRE_OP_SCAN || type == WIRE_OP_COUNT ||
-                 type == WIRE_OP_CLEAR || type == WIRE_OP_GET_RANGE;
+                 type == WIRE_OP_CLEAR || (type >= WIRE_OP_GET_RANGE && type != WIRE_OP_SET_BIT);
         cr_assert_eq(read_one(op), b ? TORC_OK : TORC_MALFORMED, "b of %d", number);
         for (unsigned flag = 1; flag <= 128; flag *= 2) {
             op = op_of(type);
             op.flags = (uint8_t)flag;
-            bool flags =
-                flag == WIRE_OP_RETURN_OLD && (type == WIRE_OP_PUT || type == WIRE_OP_DELETE ||
-                                               type == WIRE_OP_EXPIRE || type == WIRE_OP_PERSIST);
+            bool flags = (flag & flags_of(type)) != 0;
             cr_assert_eq(read_one(op), flags ? TORC_OK : TORC_MALFORMED, "flag of %d", number);
         }
         op = op_of(type);
@@ -290,6 +320,15 @@ Test(op, unused_fields_are_refused)
                      type == WIRE_OP_GENESIS || type == WIRE_OP_REMOVE_EXPIRED;
         cr_assert_eq(read_one(op), value ? TORC_OK : TORC_MALFORMED, "value of %d", number);
     }
+    struct wire_op bit = op_of(WIRE_OP_SET_BIT);
+    bit.b = 1;
+    cr_assert_eq(read_one(bit), TORC_OK);
+    struct wire_op position = op_of(WIRE_OP_BIT_POSITION);
+    position.flags = WIRE_OP_NO_END | WIRE_OP_BITS;
+    cr_assert_eq(read_one(position), TORC_MALFORMED);
+    position.flags = WIRE_OP_NO_END;
+    position.b = 1;
+    cr_assert_eq(read_one(position), TORC_MALFORMED);
     struct wire_op walk = op_of(WIRE_OP_SCAN);
     walk.b = 0;
     cr_assert_eq(read_one(walk), TORC_MALFORMED);

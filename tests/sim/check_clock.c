@@ -7,7 +7,8 @@
 /* What a sample of another's clock may be off by when it is used: rates differ by a fifth. */
 enum { CLOCK_SLACK_MS = SHARD_CLOCK_AGE_MAX_MS / 5 + 100 };
 
-/* The fastest clock but one: a leader that hears a majority takes none that is above it. */
+/* The fastest clock but one: a leader that hears a majority takes none that is above it. Who is
+ * alone takes its own. */
 static uint64_t most_ms(const struct sim *sim, uint32_t group)
 {
     const struct shard_map_group *members = &sim->map.groups[group];
@@ -21,7 +22,7 @@ static uint64_t most_ms(const struct sim *sim, uint32_t group)
             next = ms;
         }
     }
-    return next;
+    return members->replica_count == 1 ? fastest : next;
 }
 
 void check_clock(struct sim *sim, uint32_t group, uint64_t clock)

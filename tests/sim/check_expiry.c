@@ -42,13 +42,13 @@ static void seen(struct sim *sim, struct sim_key *key, const struct sim_task *ta
     heard(&key->expiry, result->version, result->number);
 }
 
-/* The highest clock in the states of a group; UINT64_MAX: who has it may be down. */
+/* The highest clock that was in a state of a group; UINT64_MAX: who has it may be away. */
 static uint64_t state_clock(struct sim *sim, uint32_t group)
 {
-    uint64_t clock = 0;
+    uint64_t clock = sim->clocks[group];
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         struct shard_machine_info info;
-        if (sim->hosts[i].node == NULL)
+        if (sim->hosts[i].node == NULL || sim->hosts[i].identity != SIM_GENUINE)
             return UINT64_MAX;
         if (shard_node_machine_info(sim->hosts[i].node, group, &info))
             clock = later(clock, info.clock);

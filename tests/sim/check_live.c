@@ -8,8 +8,9 @@ void check_outcome_in_time(struct sim *sim, const struct sim_task *task)
     const struct sim_router *router = &sim->routers[sim->clients[task->client].router];
     uint64_t deaf_us = sim->clients[task->client].stream->deaf_until_us;
     uint64_t from_us = task->asked_us > deaf_us ? task->asked_us : deaf_us;
-    /* A whole router begins only so many commands of a connection, then the next. */
-    uint32_t rounds = router->is_whole ? task->index / router->commands_max + 1 : 1;
+    /* A whole router begins only so many commands of a connection, and none while so much of what
+     * it has answered is unread as one value may have: then the next. */
+    uint32_t rounds = router->is_whole ? task->index + 1 : 1;
     /* ... and of all of them. */
     if (router->is_whole)
         rounds += SIM_CLIENTS_MAX * SIM_TASKS_MAX / sim->options.inflight_max;

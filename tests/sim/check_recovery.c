@@ -96,6 +96,19 @@ static void check_whole(struct sim *sim, const struct sim_host *host,
                  (unsigned long long)replica->marked);
 }
 
+/* What was applied and written just before it died, and nobody else has applied yet. */
+static void see_applied(struct sim *sim, const struct sim_host *host,
+                        const struct shard_recovered *recovered)
+{
+    const struct ledger_group *in = &sim->ledger->groups[recovered->group];
+    for (uint64_t s = in->effects + 1; s <= recovered->flushed; s++) {
+        uint32_t held = ledger_slot(sim->ledger, recovered->group, s)->held[host->index];
+        if (held == 0)
+            return;
+        check_effects_applied(sim, host, recovered->group, s, held, UINT64_MAX);
+    }
+}
+
 /* Of one that is damaged all may be missing, but it knows (S10). It may have got over it, when what
  * was damaged is in its flushed state. */
 static void check_replica(struct sim *sim, const struct sim_host *host,
@@ -106,8 +119,10 @@ static void check_replica(struct sim *sim, const struct sim_host *host,
     if (replica->id != recovered->replica || !replica->born_given)
         sim_fail(sim, "recovery", "group %u: node %u finds replica %llu", group, host->id,
                  (unsigned long long)recovered->replica);
-    if (!recovered->damaged)
+    if (!recovered->damaged) {
         check_whole(sim, host, recovered);
+        see_applied(sim, host, recovered);
+    }
     replica->lost = recovered->damaged;
     replica->born = replica->born_given = true;
     replica->promised = replica->promised_given = recovered->promised;

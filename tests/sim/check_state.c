@@ -57,6 +57,8 @@ void check_state(struct sim *sim, struct sim_host *host)
             check_applied(sim, host, g, &state);
         host->applied[g] = state.slot;
         check_clock(sim, g, state.clock);
+        if (state.clock > sim->clocks[g])
+            sim->clocks[g] = state.clock;
         sim_trace(sim, "applied", host->index, g, state.slot, state.hash);
         sim_note(sim, state.hash);
         compare(sim, host, g, &state);

@@ -283,6 +283,17 @@ static void count(struct sim *sim, const struct router_outcome *outcome)
     sim->coverage->refused += outcome->type == ROUTER_REFUSED;
 }
 
+static void note_outcome(struct sim *sim, const struct sim_task *task,
+                         const struct router_outcome *outcome)
+{
+    static const struct wire_result none;
+    const struct wire_result *result = outcome->type == ROUTER_ANSWERED ? outcome->result : &none;
+    const uint64_t numbers[] = {task->client, task->key,      outcome->type,  outcome->clock,
+                                result->kind, result->number, result->version};
+    sim_note(sim,
+             base_hash_seeded(result->bytes, base_hash(base_bytes_of(numbers, sizeof(numbers)))));
+}
+
 void client_done(void *context, void *call, uint32_t part, const struct router_outcome *outcome)
 {
     struct sim *sim = context;
@@ -294,7 +305,7 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
     bool error = answered && outcome->result->kind == WIRE_RESULT_ERROR;
     sim_trace(sim, "outcome", task->client, task->key, (uint64_t)outcome->type,
               answered ? outcome->result->version : 0);
-    sim_note(sim, (uint64_t)outcome->type ^ (answered ? outcome->result->version : 0));
+    note_outcome(sim, task, outcome);
     if (outcome->type == ROUTER_REFUSED)
         sim_fail(sim, "answers", "a request was refused: %s (%s)",
                  torc_status_text(outcome->status), outcome->reason);

@@ -106,7 +106,14 @@ static void note_records(struct sim *sim, const struct shard_log_batch *batch)
 {
     for (size_t i = 0; i < batch->record_count; i++) {
         sim->coverage->learned_values += batch->records[i].kind == STORE_RECORD_LEARNED;
-        sim_note(sim, batch->records[i].slot ^ (uint64_t)batch->records[i].kind << 56);
+        const struct store_record *record = &batch->records[i];
+        const uint64_t numbers[] = {record->kind,         record->tag,
+                                    record->group,        record->replica,
+                                    record->slot,         record->ballot.round,
+                                    record->ballot.node,  record->ballot.incarnation,
+                                    record->origin.round, record->origin.node};
+        sim_note(sim, base_hash_seeded(record->payload,
+                                       base_hash(base_bytes_of(numbers, sizeof(numbers)))));
     }
 }
 

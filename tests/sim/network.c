@@ -124,6 +124,38 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
                                          .packet = packet});
 }
 
+/* Somebody is there who is given the message. */
+static void count_delivered(struct sim *sim, const struct wire_envelope *envelope)
+{
+    bool carries = envelope->type == WIRE_TYPE_REQUEST || envelope->type == WIRE_TYPE_REPLY ||
+                   envelope->type == WIRE_TYPE_CONSENSUS;
+    sim->coverage->messages_delivered++;
+    sim->coverage->messages_with_operations += carries && envelope->payload.size > 0;
+}
+
+static void give_to_node(struct sim *sim, struct sim_packet *packet,
+                         const struct wire_envelope *envelope)
+{
+    struct sim_host *host = &sim->hosts[packet->head.to];
+    uint64_t route = packet->head.to_route;
+    if (host->node == NULL || (route != 0 && route != sim_route(packet->head.to, host->life)))
+        return;
+    count_delivered(sim, envelope);
+    if (host_receive(sim, host, &packet->head, envelope))
+        check_delivery(sim, packet, envelope, host->life, host->superblock.incarnation);
+}
+
+static void give_to_router(struct sim *sim, struct sim_packet *packet,
+                           const struct wire_envelope *envelope)
+{
+    struct sim_router *router = &sim->routers[packet->head.to - SIM_NODES_MAX];
+    if (packet->head.to_route != sim_route(packet->head.to, router->life))
+        return;
+    count_delivered(sim, envelope);
+    if (sim_router_receive(sim, router, &packet->head, envelope))
+        check_delivery(sim, packet, envelope, router->life, router->life);
+}
+
 void network_deliver(struct sim *sim, struct sim_packet *packet)
 {
     if (sim->cut[packet->head.from][packet->head.to]) {
@@ -140,24 +172,10 @@ void network_deliver(struct sim *sim, struct sim_packet *packet)
                  torc_status_text(status));
     if (packet->head.damaged)
         return;
-    bool carries = envelope.type == WIRE_TYPE_REQUEST || envelope.type == WIRE_TYPE_REPLY ||
-                   envelope.type == WIRE_TYPE_CONSENSUS;
-    sim->coverage->messages_delivered++;
-    sim->coverage->messages_with_operations += carries && envelope.payload.size > 0;
-    if (packet->head.to < SIM_NODES_MAX) {
-        struct sim_host *host = &sim->hosts[packet->head.to];
-        bool alive = host->node != NULL;
-        if (alive && (packet->head.to_route == 0 ||
-                      packet->head.to_route == sim_route(packet->head.to, host->life))) {
-            if (host_receive(sim, host, &packet->head, &envelope))
-                check_delivery(sim, packet, &envelope, host->life, host->superblock.incarnation);
-        }
-    } else if (packet->head.to != SIM_TOOL) {
-        struct sim_router *router = &sim->routers[packet->head.to - SIM_NODES_MAX];
-        if (packet->head.to_route == sim_route(packet->head.to, router->life) &&
-            sim_router_receive(sim, router, &packet->head, &envelope))
-            check_delivery(sim, packet, &envelope, router->life, router->life);
-    }
+    if (packet->head.to < SIM_NODES_MAX)
+        give_to_node(sim, packet, &envelope);
+    else if (packet->head.to != SIM_TOOL)
+        give_to_router(sim, packet, &envelope);
 }
 
 /* All are connected anew: what is under way on a slow link holds up nothing behind it. */

@@ -593,6 +593,7 @@ struct sim {
     struct ledger *ledger;
     struct sim_owner owners[1 << SIM_VNODE_BITS_MAX];
     uint32_t leaders[SIM_GROUPS_MAX]; /* Host ids; 0: none yet. */
+    uint64_t clocks[SIM_GROUPS_MAX];  /* The highest that was in a state. */
     struct wire_arena *arena;
     uint8_t *message; /* Being sent by a router or the tool. */
     size_t message_capacity;

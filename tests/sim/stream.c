@@ -84,6 +84,8 @@ static void piece_send(struct sim *sim, struct sim_stream *stream, struct sim_pi
 void stream_send(struct sim *sim, struct sim_stream *stream, struct sim_pipe *pipe,
                  enum sim_piece_type type, struct base_bytes bytes)
 {
+    sim_note(sim, base_hash_seeded(bytes, (uint64_t)type << 32 | (uint64_t)stream->client << 1 |
+                                              (pipe == &stream->out)));
     if (type != SIM_PIECE_BYTES) {
         piece_send(sim, stream, pipe, (struct sim_piece){.type = type});
         return;

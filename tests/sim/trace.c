@@ -223,6 +223,9 @@ void sim_trace(struct sim *sim, const char *what, uint32_t place, uint64_t a, ui
     struct sim_trace *trace = &sim->last[sim->trace_count++ % SIM_TRACE_MAX];
     *trace = (struct sim_trace){
         .at_us = sim->now_us, .what = what, .place = place, .a = a, .b = b, .c = c};
+    const uint64_t numbers[] = {sim->now_us, place, a, b, c};
+    sim_note(sim, base_hash_seeded(base_bytes_of(numbers, sizeof(numbers)),
+                                   base_hash(base_bytes_text(what))));
     if (sim->trace)
         print(sim, trace, stdout);
 }

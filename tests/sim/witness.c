@@ -83,6 +83,9 @@ static void hold(struct sim *sim, const struct sim_host *host, const struct stor
     if ((record->kind == STORE_RECORD_PROMISE || record->kind == STORE_RECORD_ENTRY) &&
         base_ballot_compare(record->ballot, replica->promised) > 0)
         replica->promised = record->ballot;
+    /* A candidate's own promise counts when it is synced, and asks nobody: it may be all. */
+    if (record->kind == STORE_RECORD_PROMISE && record->ballot.node == host->id)
+        ledger_ballot(ledger, record->group, record->ballot)->promises |= 1u << node;
     if (record->kind != STORE_RECORD_ENTRY && record->kind != STORE_RECORD_LEARNED)
         return;
     struct ledger_slot *slot = ledger_slot(ledger, record->group, record->slot);

@@ -132,6 +132,14 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "doesn't "
      "exist.",
      NULL},
+    {ROUTER_INCRBYFLOAT, "incrbyfloat", 3,
+     ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1, 1, "string", "2.6.0", "O(1)",
+     "key increment",
+     "Increment the floating point value of a key by a number. Uses 0 as initial value if the key "
+     "doesn't exist.",
+     "Exact decimal arithmetic, rounded to 17 digits behind the point: Redis adds in binary and "
+     "shows its errors, as in 200 + 5.6. No hexadecimal numbers; up to 4932 digits before the "
+     "point."},
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
      "Of this router. Sections: server, clients, stats, torc."},

@@ -48,6 +48,7 @@ enum router_command_id {
     ROUTER_HELLO,
     ROUTER_INCR,
     ROUTER_INCRBY,
+    ROUTER_INCRBYFLOAT,
     ROUTER_INFO,
     ROUTER_MGET,
     ROUTER_MSET,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/decimal.h"
 #include "base/hlc.h"
 #include "router/number.h"
 #include "router/reply.h"
@@ -412,6 +413,28 @@ static bool plan_add(struct planning *planning)
     return true;
 }
 
+/* "inf", "-Infinity" and so on, which Redis takes for numbers. */
+static bool is_infinite(struct base_bytes word)
+{
+    if (word.size > 0 && (word.data[0] == '-' || word.data[0] == '+'))
+        word = base_bytes_of(word.data + 1, word.size - 1);
+    return word_is(word, "INF") || word_is(word, "INFINITY");
+}
+
+static bool plan_add_decimal(struct planning *planning)
+{
+    struct base_decimal increment;
+    struct base_bytes word = planning->args[2];
+    if (is_infinite(word))
+        return fail(planning, "ERR increment would produce NaN or Infinity");
+    if (!base_decimal_read(word, &increment))
+        return fail(planning, "ERR value is not a valid float");
+    planning->plan->op.type = WIRE_OP_ADD_DECIMAL;
+    planning->plan->op.value = word;
+    planning->plan->reply = ROUTER_PLAN_VALUE;
+    return true;
+}
+
 static bool plan_mset(struct planning *planning)
 {
     if (planning->arg_count % 2 == 0)
@@ -482,6 +505,8 @@ static bool plan_by_words(struct planning *planning)
     case ROUTER_INCRBY:
     case ROUTER_DECRBY:
         return plan_add(planning);
+    case ROUTER_INCRBYFLOAT:
+        return plan_add_decimal(planning);
     default:
         return plan_simple(planning, WIRE_OP_SCAN, ROUTER_PLAN_WALK);
     }
@@ -629,6 +654,12 @@ void router_plan_error(const struct router_command *command, enum wire_error err
         return;
     case WIRE_ERROR_TOO_LARGE:
         router_buffer_text(out, "ERR value would be larger than the limit value_size_max");
+        return;
+    case WIRE_ERROR_NOT_DECIMAL:
+        router_buffer_text(out, "ERR value is not a valid float");
+        return;
+    case WIRE_ERROR_INFINITE:
+        router_buffer_text(out, "ERR increment would produce NaN or Infinity");
         return;
     case WIRE_ERROR_INVALID_EXPIRY:
         router_buffer_format(out, "ERR invalid expire time in '%s' command", command->name);

@@ -168,7 +168,7 @@ static void request_recycle(struct router_courier *courier, struct router_reques
 static bool answers_value(const struct wire_op *op)
 {
     return op->type == WIRE_OP_GET || op->type == WIRE_OP_GET_RANGE ||
-           (op->flags & WIRE_OP_RETURN_OLD) != 0;
+           op->type == WIRE_OP_ADD_DECIMAL || (op->flags & WIRE_OP_RETURN_OLD) != 0;
 }
 
 static void add_parcel(struct router_courier *courier, struct router_request *request,

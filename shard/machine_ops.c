@@ -1,3 +1,4 @@
+#include "base/decimal.h"
 #include "shard/bits.h"
 #include "shard/machine_int.h"
 
@@ -325,6 +326,40 @@ static void add_run(struct shard_run *run, const struct wire_op *op, uint64_t to
     shard_row_put(run, token, op->key, row, row->live ? row->expiry_ms : 0, size);
 }
 
+/* The sum's digits become the new value in its place, and the answer shows it from there. */
+static void add_decimal_run(struct shard_run *run, const struct wire_op *op, uint64_t token,
+                            const struct shard_row *row)
+{
+    struct base_decimal value, increment, sum;
+    struct base_bytes old = row->live ? row->value : base_bytes_of("0", 1);
+    if (!base_decimal_read(old, &value) || !base_decimal_read(op->value, &increment)) {
+        result_error(run, WIRE_ERROR_NOT_DECIMAL, row->version);
+        return;
+    }
+    size_t size = 0;
+    uint8_t *at = shard_row_value(run, BASE_DECIMAL_TEXT_MAX);
+    if (base_decimal_add(&value, &increment, &sum))
+        size = base_decimal_write(&sum, at);
+    if (size == 0) {
+        result_error(run, WIRE_ERROR_INFINITE, row->version);
+        return;
+    }
+    if (size > run->machine->limits.value_size_max || size > run->values_left) {
+        result_error(run, WIRE_ERROR_TOO_LARGE, row->version);
+        return;
+    }
+    run->values_left -= size;
+    uint64_t expiry_ms = row->live ? row->expiry_ms : 0;
+    struct wire_result result = {
+        .kind = WIRE_RESULT_BYTES,
+        .number = expiry_ms,
+        .version = run->clock,
+        .bytes = base_bytes_of(at, size),
+    };
+    shard_answer_result(run, &result);
+    shard_row_put(run, token, op->key, row, expiry_ms, size);
+}
+
 /* A copy of the row's value in a new one of `size` bytes, with zeros behind it. */
 static uint8_t *value_grown(struct shard_run *run, const struct shard_row *row, size_t size)
 {
@@ -482,6 +517,9 @@ enum torc_status shard_op_run(struct shard_run *run, const struct wire_op *op, u
         break;
     case WIRE_OP_BIT_POSITION:
         bit_position_run(run, op, &row);
+        break;
+    case WIRE_OP_ADD_DECIMAL:
+        add_decimal_run(run, op, token, &row);
         break;
     case WIRE_OP_SET_BIT:
         set_bit_run(run, op, token, &row);

@@ -52,6 +52,7 @@ static const struct op_shape shapes[] = {
     [WIRE_OP_BIT_COUNT] = {BIT_ALWAYS, MODE_NONE, WIRE_OP_BITS, .key = true, .a = true, .b = true},
     [WIRE_OP_BIT_POSITION] = {BIT_ALWAYS, MODE_NONE, WIRE_OP_BITS | WIRE_OP_ONE | WIRE_OP_NO_END,
                               .key = true, .a = true, .b = true},
+    [WIRE_OP_ADD_DECIMAL] = {BIT_ALWAYS, MODE_NONE, .key = true, .value = true},
     [WIRE_OP_SET_BIT] = {BIT_ALWAYS, MODE_NONE, .key = true, .a = true, .b = true},
 };
 
@@ -285,7 +286,7 @@ static bool result_fits(const struct wire_result *result)
         return false;
     if (result->kind == WIRE_RESULT_ERROR) {
         if ((unsigned)result->error < WIRE_ERROR_NOT_INTEGER ||
-            (unsigned)result->error > WIRE_ERROR_INVALID_EXPIRY)
+            (unsigned)result->error > WIRE_ERROR_INFINITE)
             return false;
     } else if ((unsigned)result->error != 0) {
         return false;

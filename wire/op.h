@@ -84,7 +84,8 @@ enum {
     X(WIRE_OP_GET_RANGE, 18, false)    /* a: first, b: last byte, signed; below 0: from the end */ \
     X(WIRE_OP_BIT_COUNT, 19, false)    /* a, b: as GET_RANGE; how many bits are set in it */       \
     X(WIRE_OP_BIT_POSITION, 20, false) /* a, b: as GET_RANGE; the first such bit's, or -1 */       \
-    X(WIRE_OP_SET_BIT, 21, true)       /* a: bit, from 0, b: 0 or 1; what it was before */
+    X(WIRE_OP_SET_BIT, 21, true)       /* a: bit, from 0, b: 0 or 1; what it was before */         \
+    X(WIRE_OP_ADD_DECIMAL, 22, true)   /* value: a decimal fraction as text; the sum as text */
 
 enum wire_op_type {
 #define WIRE_OP_ENUM(name, number, writes) name = number,
@@ -179,6 +180,8 @@ enum wire_error {
     WIRE_ERROR_OVERFLOW,        /* The sum would leave 64 bits. */
     WIRE_ERROR_TOO_LARGE,       /* The value would pass the value size limit. */
     WIRE_ERROR_INVALID_EXPIRY,  /* The time is out of range. */
+    WIRE_ERROR_NOT_DECIMAL,     /* The value or increment is no decimal fraction. */
+    WIRE_ERROR_INFINITE,        /* The sum has too many digits. */
 };
 
 struct wire_result {

@@ -350,6 +350,13 @@ struct wire_op op_bits(enum wire_op_type type, const char *key, int64_t first, i
     return op;
 }
 
+struct wire_op op_add_decimal(const char *key, const char *increment)
+{
+    struct wire_op op = op_of(WIRE_OP_ADD_DECIMAL, key);
+    op.value = base_bytes_text(increment);
+    return op;
+}
+
 struct wire_op op_set_bit(const char *key, uint64_t offset, bool bit)
 {
     struct wire_op op = op_of(WIRE_OP_SET_BIT, key);

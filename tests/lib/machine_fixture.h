@@ -98,6 +98,7 @@ struct wire_op op_get_range(const char *key, int64_t first, int64_t last);
 /* BIT_COUNT and BIT_POSITION. */
 struct wire_op op_bits(enum wire_op_type type, const char *key, int64_t first, int64_t last,
                        uint8_t flags);
+struct wire_op op_add_decimal(const char *key, const char *increment);
 struct wire_op op_set_bit(const char *key, uint64_t offset, bool bit);
 struct wire_op op_expire(const char *key, enum wire_condition condition, int64_t relative_ms);
 struct wire_op op_persist(const char *key);

@@ -20,7 +20,7 @@ static bool lies_in(struct base_bytes part, struct base_bytes whole)
 static void op_verify(const struct wire_request *request, const struct wire_op *op)
 {
     TORC_ASSERT(lies_in(op->key, request->encoded) && lies_in(op->value, request->encoded));
-    TORC_ASSERT(op->type >= WIRE_OP_GET && op->type <= WIRE_OP_SET_BIT);
+    TORC_ASSERT(op->type >= WIRE_OP_GET && op->type <= WIRE_OP_ADD_DECIMAL);
     TORC_ASSERT(op->key.size <= limits.key_size_max);
     bool internal = (request->flags & WIRE_REQUEST_INTERNAL) != 0;
     bool leaders = op->type >= WIRE_OP_GENESIS && op->type <= WIRE_OP_LIMITS;

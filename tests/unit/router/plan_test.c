@@ -206,6 +206,16 @@ Test(router_plan, bits_become_operations_on_bits)
     expect("bitpos a 1 1 2 BIT 3", "ERR syntax error");
 }
 
+/* The increment travels as text. */
+Test(router_plan, incrbyfloat_becomes_an_add_of_decimals)
+{
+    expect("incrbyfloat a 1.5e3", "writes reply=1; type=22 key=a value=1.5e3");
+    expect("incrbyfloat a x", "ERR value is not a valid float");
+    expect("incrbyfloat a nan", "ERR value is not a valid float");
+    expect("incrbyfloat a -inf", "ERR increment would produce NaN or Infinity");
+    expect("incrbyfloat a Infinity", "ERR increment would produce NaN or Infinity");
+}
+
 /* Times of the calendar, before and after now. */
 Test(router_plan, expireat_becomes_an_expire)
 {
@@ -326,6 +336,10 @@ Test(router_plan, errors_of_operations_have_redis_words)
                   "-ERR value would be larger than the limit value_size_max\r\n");
     error.error = WIRE_ERROR_INVALID_EXPIRY;
     expect_answer(ROUTER_PLAN_OK, error, "-ERR invalid expire time in 'set' command\r\n");
+    error.error = WIRE_ERROR_NOT_DECIMAL;
+    expect_answer(ROUTER_PLAN_VALUE, error, "-ERR value is not a valid float\r\n");
+    error.error = WIRE_ERROR_INFINITE;
+    expect_answer(ROUTER_PLAN_VALUE, error, "-ERR increment would produce NaN or Infinity\r\n");
     error.error = (enum wire_error)99; /* Of a later version. */
     expect_answer(ROUTER_PLAN_OK, error, "-ERR operation failed with error 99\r\n");
 }

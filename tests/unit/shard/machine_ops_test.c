@@ -235,6 +235,30 @@ Test(machine_ops, add_counts_exactly)
     fixture_fini(&fixture);
 }
 
+/* ADD_DECIMAL adds exactly, answers the new value and keeps the expiry. */
+Test(machine_ops, add_decimal_adds_exactly)
+{
+    struct fixture fixture;
+    fixture_init(&fixture);
+    struct wire_result sum = fixture_do_op(&fixture, op_add_decimal("k", "0.10"));
+    EXPECT_KIND(sum, WIRE_RESULT_BYTES);
+    cr_assert(bytes_are(sum.bytes, "0.1"));
+    cr_assert_eq(fixture_do_op(&fixture, op_get("k")).version, sum.version);
+    cr_assert(bytes_are(fixture_do_op(&fixture, op_add_decimal("k", "0.2")).bytes, "0.3"));
+    expect_value(&fixture, "k", "0.3");
+    cr_assert(bytes_are(fixture_do_op(&fixture, op_add_decimal("k", "-3e-1")).bytes, "0"));
+    fixture_do_op(&fixture, op_put_for("k", "5.0e3", 5000));
+    sum = fixture_do_op(&fixture, op_add_decimal("k", "200"));
+    cr_assert(bytes_are(sum.bytes, "5200") && sum.number == FIXTURE_START_MS + 5000);
+    cr_assert_eq(fixture_do_op(&fixture, op_stat("k")).number, FIXTURE_START_MS + 5000);
+    expect_error(fixture_do_op(&fixture, op_add_decimal("k", "x")), WIRE_ERROR_NOT_DECIMAL);
+    expect_error(fixture_do_op(&fixture, op_add_decimal("k", "")), WIRE_ERROR_NOT_DECIMAL);
+    fixture_do_op(&fixture, op_put("k", "x"));
+    expect_error(fixture_do_op(&fixture, op_add_decimal("k", "1")), WIRE_ERROR_NOT_DECIMAL);
+    expect_value(&fixture, "k", "x");
+    fixture_fini(&fixture);
+}
+
 /* Only Redis's own form of an integer is one. */
 Test(machine_ops, add_takes_strict_decimals_only)
 {
@@ -330,7 +354,7 @@ Test(machine_ops, values_of_one_answer_are_bounded)
     size_t fit = fixture.config.limits.request_size_max / max;
     fixture_do_op(&fixture, op_set_range("k", max - 1, "x"));
     struct wire_op ops[300];
-    cr_assert_leq(fit + 7, 300);
+    cr_assert_leq(fit + 8, 300);
     for (size_t i = 0; i < fit + 1; i++)
         ops[i] = op_get("k");
     ops[fit + 1] = returning(op_put("k", "new"));
@@ -339,7 +363,8 @@ Test(machine_ops, values_of_one_answer_are_bounded)
     ops[fit + 4] = returning(op_persist("k"));
     ops[fit + 5] = op_get_range("k", 0, -1);
     ops[fit + 6] = op_get_range("k", 1, 0);
-    struct wire_answer answer = fixture_do(&fixture, ops, fit + 7);
+    ops[fit + 7] = op_add_decimal("n", "1");
+    struct wire_answer answer = fixture_do(&fixture, ops, fit + 8);
     cr_assert_eq(answer.status, WIRE_DONE);
     EXPECT_KIND(fixture_result(&answer, fit - 1), WIRE_RESULT_BYTES);
     expect_error(fixture_result(&answer, fit), WIRE_ERROR_TOO_LARGE);
@@ -347,6 +372,8 @@ Test(machine_ops, values_of_one_answer_are_bounded)
     for (size_t i = fit + 2; i < fit + 6; i++)
         expect_error(fixture_result(&answer, i), WIRE_ERROR_TOO_LARGE);
     EXPECT_KIND(fixture_result(&answer, fit + 6), WIRE_RESULT_BYTES);
+    size_t left = fixture.config.limits.request_size_max % max;
+    EXPECT_KIND(fixture_result(&answer, fit + 7), left > 0 ? WIRE_RESULT_BYTES : WIRE_RESULT_ERROR);
     cr_assert_eq(fixture_do_op(&fixture, op_get("k")).bytes.size, max);
     fixture_fini(&fixture);
 }

@@ -5,7 +5,7 @@
 
 static const struct wire_limits limits = {256, 4096, 65536};
 
-enum { LAST_OP = WIRE_OP_SET_BIT };
+enum { LAST_OP = WIRE_OP_ADD_DECIMAL };
 
 /* One request being put together. */
 struct built {
@@ -172,6 +172,7 @@ static struct wire_op random_op(struct base_prng *prng, const uint8_t *noise)
         op.value = value;
         break;
     case WIRE_OP_APPEND:
+    case WIRE_OP_ADD_DECIMAL:
         op.value = value;
         break;
     case WIRE_OP_EXPIRE:
@@ -253,7 +254,7 @@ Test(op, conditions_and_times_fit_their_type)
         [WIRE_OP_TICK] = {"0", "0"},       [WIRE_OP_REMOVE_EXPIRED] = {"0", "0"},
         [WIRE_OP_LIMITS] = {"0", "0"},     [WIRE_OP_GET_RANGE] = {"0", "0"},
         [WIRE_OP_BIT_COUNT] = {"0", "0"},  [WIRE_OP_BIT_POSITION] = {"0", "0"},
-        [WIRE_OP_SET_BIT] = {"0", "0"},
+        [WIRE_OP_SET_BIT] = {"0", "0"},    [WIRE_OP_ADD_DECIMAL] = {"0", "0"},
     };
     for (int type = 0; type < 40; type++) {
         for (int condition = 0; condition < 12; condition++) {
@@ -298,12 +299,12 @@ Test(op, unused_fields_are_refused)
         op.a = 1;
         bool a = type == WIRE_OP_ADD || type == WIRE_OP_SET_RANGE || type == WIRE_OP_SCAN ||
                  type == WIRE_OP_COUNT || type == WIRE_OP_CLEAR || type == WIRE_OP_LIMITS ||
-                 type >= WIRE_OP_GET_RANGE;
+                 (type >= WIRE_OP_GET_RANGE && type <= WIRE_OP_SET_BIT);
         cr_assert_eq(read_one(op), a ? TORC_OK : TORC_MALFORMED, "a of %d", number);
         op = op_of(type);
         op.b = 2;
         bool b = type == WIRE_OP_EXPIRE || type == WIRE_OP_SCAN || type == WIRE_OP_COUNT ||
-                 type == WIRE_OP_CLEAR || (type >= WIRE_OP_GET_RANGE && type != WIRE_OP_SET_BIT);
+                 type == WIRE_OP_CLEAR || (type >= WIRE_OP_GET_RANGE && type < WIRE_OP_SET_BIT);
         cr_assert_eq(read_one(op), b ? TORC_OK : TORC_MALFORMED, "b of %d", number);
         for (unsigned flag = 1; flag <= 128; flag *= 2) {
             op = op_of(type);
@@ -316,8 +317,9 @@ Test(op, unused_fields_are_refused)
         cr_assert_eq(read_one(op), TORC_MALFORMED, "key of %d", number);
         op = op_of(type);
         op.value = base_bytes_text("v");
-        bool value = type == WIRE_OP_PUT || type == WIRE_OP_APPEND || type == WIRE_OP_SET_RANGE ||
-                     type == WIRE_OP_GENESIS || type == WIRE_OP_REMOVE_EXPIRED;
+        bool value = type == WIRE_OP_ADD_DECIMAL || type == WIRE_OP_PUT || type == WIRE_OP_APPEND ||
+                     type == WIRE_OP_SET_RANGE || type == WIRE_OP_GENESIS ||
+                     type == WIRE_OP_REMOVE_EXPIRED;
         cr_assert_eq(read_one(op), value ? TORC_OK : TORC_MALFORMED, "value of %d", number);
     }
     struct wire_op bit = op_of(WIRE_OP_SET_BIT);
@@ -496,7 +498,7 @@ Test(op, results_fit_their_kind)
         {.kind = (enum wire_result_kind)0},
         {.kind = (enum wire_result_kind)(WIRE_RESULT_ERROR + 1)},
         {.kind = WIRE_RESULT_ERROR},
-        {.kind = WIRE_RESULT_ERROR, .error = (enum wire_error)(WIRE_ERROR_INVALID_EXPIRY + 1)},
+        {.kind = WIRE_RESULT_ERROR, .error = (enum wire_error)(WIRE_ERROR_INFINITE + 1)},
         {.kind = WIRE_RESULT_ERROR, .error = WIRE_ERROR_OVERFLOW, .number = 1},
         {.kind = WIRE_RESULT_OK, .error = WIRE_ERROR_OVERFLOW},
         {.kind = WIRE_RESULT_OK, .number = 1},

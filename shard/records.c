@@ -181,6 +181,8 @@ bool shard_records_find(const struct shard_records *records, struct wire_client_
         struct shard_record record = record_fields(at);
         if (record.last_time < clock)
             continue;
+        if (TORC_MUTANT(RECORD_BY_SESSION)) /* An answer names the request. */
+            base_put_le64((uint8_t *)(uintptr_t)record.answer.data + 8, number);
         *ret_record = record;
         return true;
     }

@@ -207,7 +207,10 @@ static bool is_whole(struct sim *sim, struct sim_host *host, uint64_t batch)
 {
     if (host->identity != SIM_GENUINE)
         return true;
-    bool whole = batch >= host->durable_batch && host->superblock.incarnation > host->incarnation;
+    /* With that bug it is no sign, and others are to notice what comes of it. */
+    bool newer =
+        host->superblock.incarnation > host->incarnation || TORC_MUTANT(INCARNATION_REUSED);
+    bool whole = batch >= host->durable_batch && newer;
     if (!whole && !host->forgetful)
         sim_fail(sim, "recovery", "node %u's log ends at batch %llu after %llu was durable",
                  host->id, (unsigned long long)batch, (unsigned long long)host->durable_batch);
@@ -224,7 +227,8 @@ bool disk_open(struct sim *sim, struct sim_host *host, uint64_t *ret_batch)
     struct store_log_damage damage = {0};
     enum torc_status status = open_log(sim, host, &damage);
     if (status == TORC_OK) {
-        host->superblock.incarnation += !TORC_MUTANT(INCARNATION_REUSED);
+        if (host->superblock.incarnation == 0 || !TORC_MUTANT(INCARNATION_REUSED))
+            host->superblock.incarnation++;
         status = store_superblock_update(&host->interface, &host->superblock);
     }
     if (dies) {

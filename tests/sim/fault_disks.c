@@ -58,6 +58,8 @@ void faults_note_disk(struct sim *sim, struct sim_host *host)
     struct store_sim_counters counters;
     store_sim_device_counters(host->device, &counters);
     if (host->injected != SIM_FAULT_COUNT && counters.faults > host->faults_met) {
+        host->forgetful |=
+            host->injected == SIM_FAULT_misdirected || host->injected == SIM_FAULT_lost_writes;
         sim_happened(sim, host->injected);
         sim_trace(sim, "disk fault", host->index, host->injected, 0, 0);
         host->injected = SIM_FAULT_COUNT;
@@ -65,23 +67,14 @@ void faults_note_disk(struct sim *sim, struct sim_host *host)
     host->faults_met = counters.faults;
 }
 
-/* A victim whose log may come back shorter, with nothing to tell it by. */
-static struct sim_host *forgetful_victim(struct sim *sim)
-{
-    struct sim_host *host = victim(sim);
-    if (host != NULL)
-        host->forgetful = true;
-    return host;
-}
-
 void fault_misdirected(struct sim *sim)
 {
-    inject(sim, forgetful_victim(sim), SIM_FAULT_misdirected, STORE_SIM_MISDIRECTED);
+    inject(sim, victim(sim), SIM_FAULT_misdirected, STORE_SIM_MISDIRECTED);
 }
 
 void fault_lost_writes(struct sim *sim)
 {
-    inject(sim, forgetful_victim(sim), SIM_FAULT_lost_writes, STORE_SIM_LOST_WRITE);
+    inject(sim, victim(sim), SIM_FAULT_lost_writes, STORE_SIM_LOST_WRITE);
 }
 
 void fault_write_errors(struct sim *sim)
@@ -98,10 +91,10 @@ void fault_sync_errors(struct sim *sim)
 
 void fault_lying(struct sim *sim)
 {
-    struct sim_host *host = forgetful_victim(sim);
+    struct sim_host *host = victim(sim);
     if (host == NULL || host->lying)
         return;
-    host->lying = true;
+    host->lying = host->forgetful = true;
     store_sim_device_lie(host->device, true);
     sim_trace(sim, "lying disk", host->index, host->life, 0, 0);
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 1000, DISKS_WHILE_US_MAX),

@@ -116,6 +116,7 @@ static void end_whiles(struct sim *sim, struct sim_host *host)
 
 void host_heal(struct sim *sim, struct sim_host *host)
 {
+    faults_note_disk(sim, host);
     host_resume(sim, host);
     host->drift_until_us = host->slow_until_us = host->slow_disk_until_us = 0;
     host->log_full_until_us = host->little_until_us = host->full_until_us = 0;
@@ -135,6 +136,7 @@ void host_crash(struct sim *sim, struct sim_host *host, bool power)
     sim->coverage->deaths++;
     sim_trace(sim, power ? "power loss" : "crash", host->index, host->life, 0, 0);
     close_process(sim, host, power);
+    faults_note_disk(sim, host);
     host->trap = (struct sim_trap){0};
     host->injected = SIM_FAULT_COUNT;
     host->pool.bytes_max = HOST_POOL_SIZE;

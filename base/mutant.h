@@ -54,6 +54,8 @@
     X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \
     X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")                    \
     X(DELETE_IN_BATCH_UNSEEN, "what a batch has deleted is still found in the state below it")     \
+    X(INDEX_ROW_MISSING, "one of the nodes writes no index of expiries")                           \
+    X(TTL_TOO_LONG, "a time to live counts twice")                                                 \
     X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
     X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \
     X(RESTAMPED, "every copy of a request has a last time of its own")                             \

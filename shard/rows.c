@@ -10,6 +10,8 @@ void shard_run_put(struct shard_run *run, struct base_bytes key, struct base_byt
     TORC_ASSERT(run->batch != NULL);
     uint64_t *hash = &run->machine->state.hash;
     *hash = base_hash_seeded(value, base_hash_seeded(key, *hash + 1));
+    if (TORC_MUTANT(INDEX_ROW_MISSING) && key.data[0] == 'e' && TORC_MUTANT_PLACE.node == 3)
+        return;
     store_batch_put(run->batch, key, value);
 }
 

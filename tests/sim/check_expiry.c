@@ -18,12 +18,31 @@ void check_expiry_asked(const struct sim_key *key, struct sim_task *task)
     task->settled = key->expiry.ended == key->expiry.puts;
 }
 
-static void heard(struct sim_expiry *expiry, uint64_t version, uint64_t until_ms)
+/* A version has one end: that of its put, which is also what reads tell. */
+static void heard(struct sim *sim, const struct sim_key *key, struct sim_expiry *expiry,
+                  uint64_t version, uint64_t until_ms)
 {
+    if (version == expiry->known && until_ms != expiry->until_ms)
+        sim_fail(sim, "expiry",
+                 "key %s, version %llu, has until %llu, and was said to have until %llu", key->name,
+                 (unsigned long long)version, (unsigned long long)until_ms,
+                 (unsigned long long)expiry->until_ms);
     if (version <= expiry->known)
         return;
     expiry->known = version;
     expiry->until_ms = until_ms;
+}
+
+/* What is seen was put there: values are unique. */
+static void check_value(struct sim *sim, const struct sim_key *key, struct base_bytes value)
+{
+    uint64_t hash = base_hash(value);
+    for (size_t i = key->value_count; i > 0; i--) {
+        if (key->values[i - 1] == hash)
+            return;
+    }
+    sim_fail(sim, "expiry", "key %s holds '%.*s', which nobody put there", key->name,
+             (int)(value.size < 40 ? value.size : 40), (const char *)value.data);
 }
 
 static void seen(struct sim *sim, struct sim_key *key, const struct sim_task *task,
@@ -31,6 +50,7 @@ static void seen(struct sim *sim, struct sim_key *key, const struct sim_task *ta
 {
     const struct wire_result *result = outcome->result;
     uint64_t now_ms = base_hlc_to_ms(outcome->clock);
+    check_value(sim, key, result->bytes);
     if (result->version == 0)
         return; /* Who asked over RESP sees a value and no more. */
     if (result->number != 0 && result->number <= now_ms)
@@ -39,7 +59,7 @@ static void seen(struct sim *sim, struct sim_key *key, const struct sim_task *ta
     if (result->version <= task->gone)
         sim_fail(sim, "expiry", "key %s comes back: version %llu was said to be gone", key->name,
                  (unsigned long long)result->version);
-    heard(&key->expiry, result->version, result->number);
+    heard(sim, key, &key->expiry, result->version, result->number);
 }
 
 /* The highest clock that was in a state of a group; UINT64_MAX: who has it may be away. */
@@ -84,7 +104,7 @@ void check_expiry(struct sim *sim, const struct sim_task *task,
         bool told = answered && outcome->result->version != 0;
         key->expiry.ended += told || outcome->type == ROUTER_NOTHING_DONE;
         if (told)
-            heard(&key->expiry, outcome->result->version,
+            heard(sim, key, &key->expiry, outcome->result->version,
                   base_hlc_to_ms(outcome->result->version) + task->op.b);
     } else if (answered && outcome->result->kind == WIRE_RESULT_BYTES) {
         seen(sim, key, task, outcome);

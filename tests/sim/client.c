@@ -52,6 +52,7 @@ void client_fini(struct sim *sim)
     for (uint32_t i = 0; i < sim->key_count; i++) {
         struct sim_key *key = &sim->keys[i];
         base_array_free(sim->allocator, key->words, &key->words_capacity, sizeof(*key->words));
+        base_array_free(sim->allocator, key->values, &key->values_capacity, sizeof(*key->values));
         base_free(sim->allocator, key->last.bytes, key->last.size);
     }
     base_free(sim->allocator, sim->keys, sim->key_count * sizeof(*sim->keys));

@@ -271,6 +271,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(read_together, true)                                                                         \
     X(written_together, true)                                                                      \
     X(clocks_judged, true)                                                                         \
+    X(rows_compared, true)                                                                         \
     X(scans, true)                                                                                 \
     X(histories, true)                                                                             \
     X(histories_undecided, false)
@@ -499,6 +500,8 @@ struct sim_key { /* What clients know of a key. */
     int64_t added_acked, added_unknown; /* Counters. */
     struct sim_word *words;             /* Lists. */
     size_t word_count, words_capacity;
+    uint64_t *values; /* Hashes of what was put, of expiring ones. */
+    size_t value_count, values_capacity;
     bool scanned;
     struct wire_result_kept { /* The last read, after healing. */
         bool written, read, present;
@@ -771,6 +774,8 @@ void check_credit_used(struct sim *sim, struct sim_router *router,
                        const struct wire_envelope *envelope);
 void check_delivery(struct sim *sim, struct sim_packet *packet,
                     const struct wire_envelope *envelope, uint32_t life, uint32_t incarnation);
+/* check_rows.c: of all groups, at rest. */
+void check_rows(struct sim *sim);
 /* check_clock.c: the state of a group shows this clock. */
 void check_clock(struct sim *sim, uint32_t group, uint64_t clock);
 /* check_keys.c: a client reads a list. */

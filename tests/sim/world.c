@@ -357,6 +357,7 @@ uint64_t sim_run(struct sim *sim)
     if (!sim->leader_changed && !sim_narrowing_any(&sim->options.narrowing))
         hand_over(sim);
     check_owners(sim);
+    check_rows(sim);
     check_effects(sim);
     check_keys(sim);
     check_histories(sim);

@@ -148,6 +148,8 @@ static void read_option(struct sim_arguments *arguments, const char *name, const
 
 static void check(const struct sim_arguments *arguments)
 {
+    if (arguments->one && arguments->report != NULL)
+        refuse("--report is of a batch: give it with --seeds or --minutes");
     if (arguments->shrink && !arguments->one)
         refuse("--shrink needs one failing run: give it with --seed N");
     if (arguments->trace && !arguments->one)
@@ -161,7 +163,7 @@ static void check(const struct sim_arguments *arguments)
 struct sim_arguments sim_arguments_read(int argc, char **argv)
 {
     struct sim_arguments arguments = {.first = 1, .last = SMOKE_SEEDS, .jobs = 1};
-    bool seeds = false;
+    bool single = false, many = false;
     for (int i = 1; i < argc; i++) {
         const struct option *flag = FIND(flags, argv[i]);
         if (strcmp(argv[i], "--help") == 0)
@@ -175,10 +177,13 @@ struct sim_arguments sim_arguments_read(int argc, char **argv)
         if (i + 1 == argc)
             refuse("%s needs a value behind it", argv[i]);
         read_option(&arguments, argv[i], argv[i + 1]);
-        seeds |= strncmp(argv[i], "--seed", strlen("--seed")) == 0;
+        single |= strcmp(argv[i], "--seed") == 0;
+        many |= strcmp(argv[i], "--seeds") == 0;
         i++;
     }
-    if (arguments.minutes > 0 && !seeds)
+    if (single && many)
+        refuse("--seed is for one run and --seeds for many: give one of them");
+    if (arguments.minutes > 0 && !single && !many)
         arguments.last = UINT64_MAX - 1;
     const char *commit = getenv("TORC_COMMIT");
     arguments.commit = commit == NULL || commit[0] == '\0' ? "unknown" : commit;

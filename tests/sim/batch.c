@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,19 +14,39 @@
 
 #include "base/assert.h"
 
-enum { BATCH_TEXT_SIZE = 4096, BATCH_LINES_MAX = 4096 };
+enum {
+    BATCH_TEXT_SIZE = 4096,
+    BATCH_LINES_MAX = 4096,
+    BATCH_RUN_SECONDS_MAX = 300, /* A run of a batch that takes longer does not end. */
+    BATCH_STACK_SIZE = 64 * 1024,
+};
 
 /* ---- One run. */
 
 static struct sim *running; /* For the report of an assertion. */
 
 /* An assertion ends the process: what was going on is said as for any other failure. */
-static void on_abort(int number)
+static void on_signal(int number)
 {
     signal(number, SIG_DFL);
+    if (running != NULL && number == SIGALRM)
+        sim_fail(running, "time", "the run goes on for more than %d s of true time",
+                 BATCH_RUN_SECONDS_MAX);
     if (running != NULL)
         sim_fail(running, "assertion", "%s", number == SIGABRT ? "see above" : "a wild pointer");
     raise(number);
+}
+
+/* On a stack of their own: the other may be what has run out. */
+static void catch_signals(void)
+{
+    static uint8_t stack[BATCH_STACK_SIZE];
+    const stack_t apart = {.ss_sp = stack, .ss_size = sizeof(stack)};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
+    TORC_ASSERT(sigaltstack(&apart, NULL) == 0);
+    sigaction(SIGABRT, &action, NULL);
+    sigaction(SIGSEGV, &action, NULL);
+    sigaction(SIGBUS, &action, NULL);
 }
 
 /* A run in which little went wrong proves little: the drawing of options sees to it. */
@@ -47,8 +68,7 @@ uint64_t sim_batch_run(const struct sim_arguments *arguments, uint64_t seed,
         sim_options_print(&options, stdout);
         fflush(stdout);
     }
-    signal(SIGABRT, on_abort);
-    signal(SIGSEGV, on_abort);
+    catch_signals();
     static struct sim sim;
     uint64_t answered = tally->coverage.answered;
     running = &sim;
@@ -81,6 +101,7 @@ static void run_checked(const struct sim_arguments *arguments, uint64_t seed,
 
 struct worker {
     pid_t pid;
+    int status; /* With which it ended. */
     FILE *said; /* Its standard error. */
     uint64_t seed;
     struct sim_tally tally;
@@ -103,6 +124,8 @@ static _Noreturn void work(const struct sim_arguments *arguments, struct shared 
                            struct worker *worker, uint64_t deadline_us)
 {
     dup2(fileno(worker->said), STDERR_FILENO);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* Whoever waits for it ended. */
+    signal(SIGALRM, on_signal);
     for (;;) {
         if (now_us(CLOCK_MONOTONIC) >= deadline_us)
             break;
@@ -112,8 +135,10 @@ static _Noreturn void work(const struct sim_arguments *arguments, struct shared 
             break;
         }
         worker->seed = seed;
+        alarm(BATCH_RUN_SECONDS_MAX);
         run_checked(arguments, seed, &worker->tally);
     }
+    alarm(0);
     worker->tally.cpu_us = now_us(CLOCK_PROCESS_CPUTIME_ID);
     fflush(stdout);
     _exit(0);
@@ -127,6 +152,19 @@ static void show(FILE *said)
         fputs(line, stderr);
 }
 
+/* One that was killed had no time to say anything. */
+static void show_failure(const struct sim_arguments *arguments, const struct worker *failed)
+{
+    show(failed->said);
+    if (WIFSIGNALED(failed->status))
+        fprintf(stderr,
+                "FAILED: seed %llu: its process ended by signal %d (%s)\ncommit %s; replay: "
+                "./dev sim --seed %llu --trace\n",
+                (unsigned long long)failed->seed, WTERMSIG(failed->status),
+                strsignal(WTERMSIG(failed->status)), arguments->commit,
+                (unsigned long long)failed->seed);
+}
+
 /* Waits for all; the failed one with the lowest seed, or NULL. */
 static struct worker *wait_all(struct shared *shared, uint32_t jobs)
 {
@@ -138,6 +176,7 @@ static struct worker *wait_all(struct shared *shared, uint32_t jobs)
         struct worker *worker = shared->workers;
         while (worker->pid != pid)
             worker++;
+        worker->status = status;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
             continue;
         if (failed == NULL || worker->seed < failed->seed)
@@ -183,7 +222,7 @@ static bool run_all(const struct sim_arguments *arguments, struct sim_tally *ret
     start(arguments, shared, deadline_us);
     struct worker *failed = wait_all(shared, arguments->jobs);
     if (failed != NULL)
-        show(failed->said);
+        show_failure(arguments, failed);
     for (uint32_t i = 0; i < arguments->jobs; i++) {
         sim_tally_add(ret_tally, &shared->workers[i].tally);
         fclose(shared->workers[i].said);
@@ -205,6 +244,18 @@ static int report(const struct sim_arguments *arguments, const struct sim_tally 
     return 0;
 }
 
+/* Hours later would be late to say that it can not be written. */
+static bool may_report(const struct sim_arguments *arguments)
+{
+    if (arguments->report == NULL)
+        return true;
+    FILE *file = fopen(arguments->report, "a");
+    if (file != NULL && fclose(file) == 0)
+        return true;
+    fprintf(stderr, "sim: --report %s: %s\n", arguments->report, strerror(errno));
+    return false;
+}
+
 int sim_batch_main(const struct sim_arguments *arguments)
 {
     static struct sim_tally tally;
@@ -212,6 +263,8 @@ int sim_batch_main(const struct sim_arguments *arguments)
         run_checked(arguments, arguments->first, &tally);
         return 0;
     }
+    if (!may_report(arguments))
+        return 2;
     if (!run_all(arguments, &tally))
         return 1;
     sim_tally_print(&tally, stdout);
@@ -243,7 +296,9 @@ int sim_batch_replay(const struct sim_arguments *arguments)
             run_checked(arguments, seed, &tally);
     }
     fclose(file);
-    return 0;
+    if (tally.seeds == 0)
+        fprintf(stderr, "sim: --replay %s: no line of it begins with a seed\n", arguments->replay);
+    return tally.seeds == 0 ? 2 : 0;
 }
 
 /* ---- Adding up a report. */
@@ -263,6 +318,37 @@ static const char *line_flaw(const struct sim_tally_line *line, const char *comm
             return "its seeds were in an earlier line";
     }
     return count == BATCH_LINES_MAX ? "there are too many lines" : NULL;
+}
+
+static int by_first(const void *one, const void *other)
+{
+    const struct range *a = one, *b = other;
+    return (a->first > b->first) - (a->first < b->first);
+}
+
+/* What the whole is not; NULL: one unbroken range of one commit in which all happened that must. */
+static const char *sum_flaw(struct range *ranges, size_t count, const char *commit,
+                            const struct sim_tally *sum)
+{
+    static char text[BATCH_TEXT_SIZE];
+    char missing[BATCH_TEXT_SIZE / 2];
+    if (count == 0)
+        return "it has no line of a report";
+    if (strcmp(commit, "unknown") == 0)
+        return "its commit is not known: ./dev sim names it";
+    qsort(ranges, count, sizeof(*ranges), by_first);
+    for (size_t i = 1; i < count; i++) {
+        if (ranges[i].first == ranges[i - 1].end)
+            continue;
+        snprintf(text, sizeof(text),
+                 "seeds %llu..%llu are in no line: a piece failed, or is missing",
+                 (unsigned long long)ranges[i - 1].end, (unsigned long long)ranges[i].first - 1);
+        return text;
+    }
+    if (sim_tally_missing(sum, missing, sizeof(missing)) == 0)
+        return NULL;
+    snprintf(text, sizeof(text), "never happened:%s", missing);
+    return text;
 }
 
 int sim_batch_sum(const char *name)
@@ -292,7 +378,15 @@ int sim_batch_sum(const char *name)
     }
     free(text);
     fclose(file);
-    sim_tally_print(&sum, stdout);
-    printf("commit %s, %zu pieces, %.1f minutes\n", commit, count, (double)sum.wall_us / 6e7);
+    if (count > 0)
+        sim_tally_print(&sum, stdout);
+    const char *flaw = sum_flaw(ranges, count, commit, &sum);
+    if (flaw != NULL) {
+        fprintf(stderr, "sim: --sum %s: %s\n", name, flaw);
+        return 1;
+    }
+    printf("commit %s, seeds %llu..%llu in %zu pieces, %.1f minutes\n", commit,
+           (unsigned long long)ranges[0].first, (unsigned long long)ranges[count - 1].end - 1,
+           count, (double)sum.wall_us / 6e7);
     return 0;
 }

@@ -32,6 +32,24 @@ refuses "--shrink needs one failing run" --shrink
 refuses "--trace shows one run" --trace
 refuses "needs at least as many nodes" --nodes 3 --replicas 5
 refuses "No such file" --sum "$work/none"
+refuses "give one of them" --seed 7 --seeds 1..5
+refuses "--report is of a batch" --seed 7 --report "$work/report"
+refuses "--faults takes none, all, or names" --faults ""
+refuses "--report $work/none/report: No such file" --seeds 1..2 --report "$work/none/report"
+echo "# nothing" >"$work/empty"
+refuses "no line of it begins with a seed" --replay "$work/empty"
+refuses "no line of it begins with a seed" --replay "$work"
+"$sim" --seeds 1..2 >/dev/full 2>"$work/said" && fail "what can not be written is written"
+grep -q 'can not be written: No space' "$work/said" || fail "/dev/full: $(cat "$work/said")"
+
+# A process that is killed leaves its seed behind.
+"$sim" --seeds 1..100000 >"$work/said" 2>"$work/failure" &
+batch=$!
+until worker=$(pgrep -P "$batch"); do sleep 0.05; done
+sleep 0.3
+kill -9 "$worker"
+wait "$batch" && fail "a batch whose process was killed passes"
+grep -q '^FAILED: seed [0-9]*: its process ended by signal 9' "$work/failure" || fail "kill -9: $(cat "$work/failure")"
 "$sim" --help | grep -q -- '--shrink' || fail "--help does not tell of --shrink"
 
 # Figures of time differ from run to run; nothing else may.
@@ -42,6 +60,24 @@ table --jobs 1 >"$work/one"
 table --jobs 3 >"$work/three"
 cmp "$work/one" "$work/three" || fail "three jobs come to something else than one"
 
+# sums TEXT: --sum of the report fails with it.
+sums() {
+    local status=0
+    "$sim" --sum "$work/report" >"$work/said" 2>&1 || status=$?
+    if [[ $status != 1 ]] || ! grep -q "$1" "$work/said"; then
+        fail "--sum: $status: $(tail -2 "$work/said")"
+    fi
+}
+: >"$work/report"
+sums "it has no line of a report"
+"$sim" --seeds 1..2 --report "$work/report" >"$work/said"
+sums "its commit is not known"
+export TORC_COMMIT=abc1234
+: >"$work/report"
+"$sim" --seeds 5..6 --report "$work/report" >"$work/said"
+"$sim" --seeds 1..3 --report "$work/report" >"$work/said"
+sums "seeds 4..4 are in no line"
+: >"$work/report"
 "$sim" --seeds 1..8 --report "$work/report" >"$work/said" || fail "seeds 1..8"
 "$sim" --seeds 9..20 --report "$work/report" >"$work/said" || fail "seeds 9..20"
 "$sim" --sum "$work/report" | grep -v '^commit\|a second of one core\|hours an hour' >"$work/sum"

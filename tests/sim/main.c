@@ -1,4 +1,6 @@
 /* sim -- runs seeds and says what broke; docs/simulator.md has the whole story. */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,15 +29,24 @@ static void plant(void)
 #endif
 }
 
+static int run(const struct sim_arguments *arguments)
+{
+    if (arguments->sum != NULL)
+        return sim_batch_sum(arguments->sum);
+    if (arguments->replay != NULL)
+        return sim_batch_replay(arguments);
+    if (arguments->shrink)
+        return sim_shrink_main(arguments);
+    return sim_batch_main(arguments);
+}
+
 int main(int argc, char **argv)
 {
     struct sim_arguments arguments = sim_arguments_read(argc, argv);
     plant();
-    if (arguments.sum != NULL)
-        return sim_batch_sum(arguments.sum);
-    if (arguments.replay != NULL)
-        return sim_batch_replay(&arguments);
-    if (arguments.shrink)
-        return sim_shrink_main(&arguments);
-    return sim_batch_main(&arguments);
+    int status = run(&arguments);
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    fprintf(stderr, "sim: what it has to say can not be written: %s\n", strerror(errno));
+    return status == 0 ? 1 : status;
 }

@@ -40,6 +40,8 @@ bool sim_faults_parse(const char *text, uint64_t *ret_faults)
     if (strcmp(text, "all") == 0)
         faults = SIM_FAULTS_ALL;
     else if (strcmp(text, "none") != 0) {
+        if (*text == '\0')
+            return false;
         while (*text != '\0') {
             size_t size = strcspn(text, ","), i = 0;
             while (i < SIM_FAULT_COUNT &&

@@ -212,8 +212,8 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(ended_by_disk_errors, true)                                                                  \
     X(ended_by_full_logs, false)                                                                   \
     X(damaged_logs, true)                                                                          \
-    X(damaged_replicas, false)                                                                     \
-    X(damaged_states, false)                                                                       \
+    X(damaged_replicas, SIM_BATCH)                                                                 \
+    X(damaged_states, SIM_BATCH)                                                                   \
     X(lost_tails_noticed, false)                                                                   \
     X(lost_tails_unknown, false)                                                                   \
     X(state_batches_lost, true)                                                                    \
@@ -263,7 +263,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(unknown, true)                                                                               \
     X(refused, false)                                                                              \
     X(not_leader, true)                                                                            \
-    X(busy_answers, false)                                                                         \
+    X(busy_answers, true)                                                                          \
     X(moved_answers, false)                                                                        \
     X(expired_reads, true)                                                                         \
     X(reads_checked, true)                                                                         \

@@ -301,19 +301,34 @@ static void be_born(struct sim *sim)
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + 1, .type = SIM_FAULT});
 }
 
+/* Slots that the furthest replica of a group has applied and the last one has not, or is to apply
+ * again, over all groups. */
+static uint64_t slots_missed(const struct sim *sim)
+{
+    uint64_t missed = 0;
+    for (uint32_t g = 0; g <= sim->options.groups; g++) {
+        uint64_t most = 0, least = UINT64_MAX;
+        for (uint32_t i = 0; i < sim->map.groups[g].replica_count; i++) {
+            const struct sim_host *host = &sim->hosts[sim->map.groups[g].replicas[i].node - 1];
+            uint64_t applied = host->node == NULL ? 0 : host->applied[g];
+            most = applied > most ? applied : most;
+            least = applied < least ? applied : least;
+        }
+        missed += most - least;
+    }
+    return missed;
+}
+
 /* How long it may take until everything is served, read and applied everywhere: some elections and
  * greetings, deadlines of requests under way, and one round trip per slot that was missed. */
 static uint64_t bound_us(const struct sim *sim)
 {
     const struct sim_options *options = &sim->options;
     const struct shard_timing *timing = &options->node.timing;
-    uint64_t slots = 0;
-    for (uint32_t g = 0; g < SIM_GROUPS_MAX; g++)
-        slots += sim->slots_capacity[g];
     uint64_t trip_us = 2 * (options->delay_us_max + options->sync_us_max + options->turn_us_max);
-    return 10000000 + 40000ull * timing->election_timeout_ms +
-           4000ull * options->request_timeout_ms + slots * trip_us +
-           (uint64_t)options->keys * SIM_KEY_KINDS * 1000000;
+    return 5000000 + 20000ull * timing->election_timeout_ms +
+           3000ull * options->request_timeout_ms + slots_missed(sim) * trip_us +
+           (uint64_t)options->keys * SIM_KEY_KINDS * 200000;
 }
 
 /* Faults under load; they go on until enough kinds have happened. */

@@ -55,6 +55,7 @@
     X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")                    \
     X(DELETE_IN_BATCH_UNSEEN, "what a batch has deleted is still found in the state below it")     \
     X(INDEX_ROW_MISSING, "one of the nodes writes no index of expiries")                           \
+    X(APPEND_REFUSED, "of what is appended, a third is said to be too large")                      \
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \
     X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
     X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \

@@ -387,6 +387,8 @@ static void set_range_run(struct shard_run *run, const struct wire_op *op, uint6
         return;
     }
     uint32_t size_max = run->machine->limits.value_size_max;
+    if (TORC_MUTANT(APPEND_REFUSED) && run->clock % 3 == 0)
+        size_max = 0;
     if (op->value.size > size_max || offset > size_max - op->value.size) {
         result_error(run, WIRE_ERROR_TOO_LARGE, row->version);
         return;

@@ -8,7 +8,8 @@ static struct sim_credit *credit_of(struct sim *sim, struct sim_router *router, 
                                     uint32_t incarnation, uint32_t group)
 {
     if (node == 0 || node > sim->options.nodes || group > sim->options.groups)
-        sim_fail(sim, "credit", "router %u hears of node %u, group %u", router->index, node, group);
+        sim_fail(sim, "credit", "router %u hears of node %u, group %u", router->index + 1, node,
+                 group);
     struct sim_credit *credit = &router->credits[node - 1][group];
     if (credit->incarnation < incarnation)
         *credit = (struct sim_credit){.incarnation = incarnation};
@@ -38,13 +39,13 @@ void check_credit_used(struct sim *sim, struct sim_router *router,
 {
     const ProtobufCMessage *body;
     if (wire_body_read(sim->arena, envelope, &body) != TORC_OK)
-        sim_fail(sim, "codec", "router %u sends a request without a body", router->index);
+        sim_fail(sim, "codec", "router %u sends a request without a body", router->index + 1);
     const Torc__Wire__Request *request = (const Torc__Wire__Request *)body;
     const struct sim_credit *credit =
         credit_of(sim, router, envelope->to_node, envelope->to_incarnation, request->group);
     uint64_t last = request->sequence + request->request_count - 1;
     if (credit->incarnation == envelope->to_incarnation && last > credit->most)
         sim_fail(sim, "credit", "router %u sends number %llu to node %u, which takes up to %llu",
-                 router->index, (unsigned long long)last, envelope->to_node,
+                 router->index + 1, (unsigned long long)last, envelope->to_node,
                  (unsigned long long)credit->most);
 }

@@ -46,7 +46,7 @@ static void check_order(struct sim *sim, const struct sim_key *key)
         if (at < last[word->client])
             sim_fail(sim, "order",
                      "word %llu of list %s stands before one that client %u added first",
-                     (unsigned long long)word->number, key->name, word->client);
+                     (unsigned long long)word->number, key->name, word->client + 1);
         last[word->client] = at;
     }
 }
@@ -62,7 +62,7 @@ void check_list_read(struct sim *sim, const struct sim_task *task, const struct 
         i--;
     if (i > 0 && find_word(list, key->words[i - 1].number, &at) == 0)
         sim_fail(sim, "order", "client %u reads list %s without word %llu, which it added before",
-                 task->client, key->name, (unsigned long long)key->words[i - 1].number);
+                 task->client + 1, key->name, (unsigned long long)key->words[i - 1].number);
 }
 
 static void check_list(struct sim *sim, const struct sim_key *key)

@@ -16,7 +16,7 @@ void check_outcome_in_time(struct sim *sim, const struct sim_task *task)
         rounds += SIM_CLIENTS_MAX * SIM_TASKS_MAX / sim->options.inflight_max;
     uint64_t most_us = 1000ull * sim->options.request_timeout_ms * rounds + CHECK_LATE_US;
     if (sim->now_us - from_us > most_us)
-        sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", task->client,
+        sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", task->client + 1,
                  (unsigned long long)(sim->now_us - task->asked_us));
 }
 
@@ -86,7 +86,7 @@ void check_live_report(struct sim *sim)
         const struct sim_task *task = &client->tasks[i % SIM_TASKS_MAX];
         if (task->busy)
             fprintf(stderr, "client %u waits at router %u for key %s since %llu us\n",
-                    client->index, client->router, sim->keys[task->key].name,
+                    client->index + 1, client->router + 1, sim->keys[task->key].name,
                     (unsigned long long)task->asked_us);
     }
 }

@@ -41,13 +41,13 @@ void check_router_map(struct sim *sim, struct sim_router *router)
     if (map == NULL || map->version == router->map_version)
         return;
     if (map->version < router->map_version)
-        sim_fail(sim, "map", "router %u goes back from map %llu to map %llu", router->index,
+        sim_fail(sim, "map", "router %u goes back from map %llu to map %llu", router->index + 1,
                  (unsigned long long)router->map_version, (unsigned long long)map->version);
     router->map_version = map->version;
     for (uint32_t vnode = 0; vnode < 1u << sim->options.vnode_bits; vnode++) {
         uint64_t epoch = ring_owner_at(map->ring, vnode).epoch;
         if (epoch < router->epochs[vnode])
-            sim_fail(sim, "map", "router %u goes back in vnode %u", router->index, vnode);
+            sim_fail(sim, "map", "router %u goes back in vnode %u", router->index + 1, vnode);
         router->epochs[vnode] = epoch;
     }
 }

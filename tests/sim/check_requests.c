@@ -21,7 +21,8 @@ void check_request_sent(struct sim *sim, struct sim_router *router,
     while (rest.size > 0) {
         struct wire_request request;
         if (wire_request_read(rest, &sim->map.limits, &request) != TORC_OK)
-            sim_fail(sim, "codec", "router %u sends a request that does not decode", router->index);
+            sim_fail(sim, "codec", "router %u sends a request that does not decode",
+                     router->index + 1);
         struct sim_request *kept = request_of(sim, router, request.number);
         sim->coverage->copies_of_requests += kept->copies > 0;
         if (kept->copies++ == 0) {
@@ -38,7 +39,7 @@ bool check_requests_answered(struct sim *sim, struct sim_router *router, struct 
     while (requests.size > 0) {
         struct wire_request request;
         if (wire_request_read(requests, &sim->map.limits, &request) != TORC_OK)
-            sim_fail(sim, "codec", "router %u kept what does not decode", router->index);
+            sim_fail(sim, "codec", "router %u kept what does not decode", router->index + 1);
         if (request_of(sim, router, request.number)->dones == 0)
             return false;
         requests = base_bytes_of(requests.data + request.encoded.size,
@@ -62,7 +63,7 @@ static void check_answer(struct sim *sim, const struct sim_host *host, struct si
     struct sim_request *request = request_of(sim, router, answer->number);
     if (request->copies == 0)
         sim_fail(sim, "answers", "an answer to request %llu, which router %u did not send",
-                 (unsigned long long)answer->number, router->index);
+                 (unsigned long long)answer->number, router->index + 1);
     if (answer->status != WIRE_DONE)
         return;
     if (!request->writes) {
@@ -79,7 +80,7 @@ static void check_answer(struct sim *sim, const struct sim_host *host, struct si
         sim->coverage->answers_from_records++;
     if (request->answer != hash)
         sim_fail(sim, "answers", "request %llu of router %u is answered in two ways",
-                 (unsigned long long)answer->number, router->index);
+                 (unsigned long long)answer->number, router->index + 1);
 }
 
 void check_reply_sent(struct sim *sim, const struct sim_host *host, const struct sim_head *head,

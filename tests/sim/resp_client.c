@@ -123,9 +123,10 @@ bool resp_client_misspeak(struct sim *sim, struct sim_stream *stream, const char
 static _Noreturn void fail(struct sim *sim, const struct sim_stream *stream,
                            const struct sim_task *task, const struct resp_reply *reply)
 {
-    sim_fail(sim, "resp", "client %u gets '%c%.*s' (%lld) to operation %d on %s", stream->client,
-             reply->type, (int)reply->bytes.size, (const char *)reply->bytes.data,
-             (long long)reply->number, (int)task->op.type, sim->keys[task->key].name);
+    sim_fail(sim, "resp", "client %u gets '%c%.*s' (%lld) to operation %d on %s",
+             stream->client + 1, reply->type, (int)reply->bytes.size,
+             (const char *)reply->bytes.data, (long long)reply->number, (int)task->op.type,
+             sim->keys[task->key].name);
 }
 
 static struct router_outcome outcome_of_error(struct sim *sim, const struct sim_stream *stream,
@@ -200,7 +201,7 @@ static void hear_reply(struct sim *sim, struct sim_stream *stream, const struct 
 {
     if (stream->asked_count == 0)
         sim_fail(sim, "resp", "client %u gets a reply that it is not owed: '%c%.*s'",
-                 stream->client, reply->type, (int)reply->bytes.size,
+                 stream->client + 1, reply->type, (int)reply->bytes.size,
                  (const char *)reply->bytes.data);
     struct sim_asked asked = stream->asked[stream->asked_first];
     struct sim_task *task = asked.task;
@@ -212,7 +213,7 @@ static void hear_reply(struct sim *sim, struct sim_stream *stream, const struct 
         return;
     }
     if (task == NULL && (reply->type != '-' || !resp_begins(reply->bytes, asked.error)))
-        sim_fail(sim, "resp", "client %u gets '%c%.*s' for '%s'", stream->client, reply->type,
+        sim_fail(sim, "resp", "client %u gets '%c%.*s' for '%s'", stream->client + 1, reply->type,
                  (int)reply->bytes.size, (const char *)reply->bytes.data, asked.error);
     if (task == NULL)
         return;
@@ -237,7 +238,7 @@ static void hear_bytes(struct sim *sim, struct sim_stream *stream, struct base_b
         enum resp_status status =
             resp_read(base_bytes_of(stream->heard + at, stream->heard_size - at), &reply, &size);
         if (status == RESP_BROKEN)
-            sim_fail(sim, "resp", "client %u gets what is no reply", stream->client);
+            sim_fail(sim, "resp", "client %u gets what is no reply", stream->client + 1);
         if (status == RESP_MORE)
             break;
         hear_reply(sim, stream, &reply);

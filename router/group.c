@@ -212,10 +212,10 @@ static void moved(struct router_courier *courier, struct router_request *request
 }
 
 static void busy(struct router_courier *courier, struct router_group *group,
-                 struct router_request *request)
+                 struct router_request *request, const char *reason)
 {
     courier->counters.busy++;
-    refused_copy(courier, request, "the leader is overloaded");
+    refused_copy(courier, request, reason);
     if (group->pause_until_us > courier->now_us)
         return;
     group->pause_until_us = courier->now_us + ((uint64_t)BUSY_PAUSE_US << group->busy_rounds);
@@ -283,7 +283,10 @@ static void answer_heard(struct router_courier *courier, struct router_group *gr
         refused_copy(courier, request, "no leader was found");
         break;
     case WIRE_BUSY:
-        busy(courier, group, request);
+        busy(courier, group, request, "the leader is overloaded");
+        break;
+    case WIRE_TOO_EARLY: /* Its bytes never change: a copy may yet be late. */
+        busy(courier, group, request, "the group's clock was behind");
         break;
     case WIRE_MOVED:
         moved(courier, request, envelope->node);
@@ -393,8 +396,10 @@ static uint64_t last_time(const struct router_courier *courier, const struct rou
 {
     uint64_t elapsed_ms = (courier->now_us - group->stamp_at_us) / 1000;
     uint64_t left_ms = (request->deadline_us - courier->now_us) / 1000;
-    if (group->request_time_max_ms != 0 && left_ms > group->request_time_max_ms)
-        left_ms = group->request_time_max_ms;
+    /* Some of it is left for what the two clocks differ by. */
+    uint64_t most_ms = group->request_time_max_ms - group->request_time_max_ms / 8;
+    if (group->request_time_max_ms != 0 && left_ms > most_ms)
+        left_ms = most_ms;
     uint64_t now_ms = base_hlc_to_ms(group->stamp) + elapsed_ms;
     /* The clock of an answer may be ahead of what a new leader's voters show. */
     if (now_ms < base_hlc_to_ms(group->clock))

@@ -273,7 +273,9 @@ static bool admit_write(struct shard_service *service, const struct wire_request
         return false;
     }
     if (status == TORC_INVALID) {
-        answer_status(service, turn, route, WIRE_REFUSED, request->number, TORC_INVALID);
+        bool internal = (request->flags & WIRE_REQUEST_INTERNAL) != 0;
+        answer_status(service, turn, route, internal ? WIRE_REFUSED : WIRE_TOO_EARLY,
+                      request->number, internal ? TORC_INVALID : 0);
         return false;
     }
     if (status != TORC_OK || shard_pending_is_full(service->pending)) {

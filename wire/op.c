@@ -342,7 +342,7 @@ enum torc_status wire_answer_read(struct base_bytes bytes, struct wire_answer *r
             base_bytes_of(bytes.data + WIRE_ANSWER_HEADER_SIZE, size - WIRE_ANSWER_HEADER_SIZE),
         .encoded = base_bytes_of(bytes.data, size),
     };
-    if ((unsigned)answer.status < WIRE_DONE || (unsigned)answer.status > WIRE_NO_ANSWER)
+    if ((unsigned)answer.status < WIRE_DONE || (unsigned)answer.status > WIRE_TOO_EARLY)
         return TORC_MALFORMED;
     if ((answer.result_count > 0) != (answer.status == WIRE_DONE) ||
         answer.result_count > WIRE_OPS_MAX)

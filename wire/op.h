@@ -162,6 +162,8 @@ enum wire_answer_status {
     WIRE_BUSY,         /* Over a bound. Not proposed. */
     WIRE_REFUSED,      /* Invalid (limits, malformed): detail: enum torc_status. Not proposed. */
     WIRE_NO_ANSWER,    /* Leadership was lost with the request in flight: retry with the same id. */
+    WIRE_TOO_EARLY,    /* Its last time is further ahead of the group's clock than the group keeps
+                          records for: the same again later. Not proposed. */
 };
 
 enum wire_result_kind {

@@ -432,9 +432,14 @@ static enum wire_answer_status read_status(const struct player *player, const ch
         const char *name;
         enum wire_answer_status status;
     } names[] = {
-        {"not_leader", WIRE_NOT_LEADER},     {"busy", WIRE_BUSY},         {"moved", WIRE_MOVED},
-        {"no_answer", WIRE_NO_ANSWER},       {"too_late", WIRE_TOO_LATE}, {"refused", WIRE_REFUSED},
+        {"not_leader", WIRE_NOT_LEADER},
+        {"busy", WIRE_BUSY},
+        {"moved", WIRE_MOVED},
+        {"no_answer", WIRE_NO_ANSWER},
+        {"too_late", WIRE_TOO_LATE},
+        {"refused", WIRE_REFUSED},
         {"check_failed", WIRE_CHECK_FAILED},
+        {"too_early", WIRE_TOO_EARLY},
     };
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         size_t size = strlen(names[i].name);

@@ -235,7 +235,8 @@ static void take_request(struct world *world, uint32_t node, const Torc__Wire__R
         if (!leads)
             size += turn_away(world, &request, at, capacity, WIRE_NOT_LEADER);
         else if (!world->calm && base_prng_chance(&world->prng, 1, 20))
-            size += turn_away(world, &request, at, capacity, WIRE_BUSY);
+            size += turn_away(world, &request, at, capacity,
+                              base_prng_chance(&world->prng, 1, 2) ? WIRE_BUSY : WIRE_TOO_EARLY);
         else if (!world->calm && base_prng_chance(&world->prng, 1, 20) &&
                  execute(world, &request, at, capacity) > 0)
             size += turn_away(world, &request, at, capacity, WIRE_NO_ANSWER);

@@ -92,17 +92,24 @@ static void bench_end(struct bench *bench)
     rig_fini(&bench->rig);
 }
 
-/* Adds a request to the message under a number of its own. */
-static void add_as(struct bench *bench, uint64_t number, const struct wire_op *op)
+/* Adds a request to the message that may run until so much later. */
+static void add_until(struct bench *bench, uint64_t number, uint64_t left_ms,
+                      const struct wire_op *op)
 {
     uint8_t *at = bench->message + bench->size;
     size_t room = MESSAGE_SIZE_MAX - bench->size;
-    uint64_t last_time = base_hlc_from_ms(bench->rig.now_ms + RIG_WALL_MS + 30000);
+    uint64_t last_time = base_hlc_from_ms(bench->rig.now_ms + RIG_WALL_MS + left_ms);
     size_t size = wire_request_begin(at, room, (struct wire_client_id){1, 2}, number, last_time, 0);
     size += wire_op_write(at + size, room - size, op);
     wire_request_end(at, size, 1);
     bench->size += size;
     bench->count++;
+}
+
+/* Adds a request to the message under a number of its own. */
+static void add_as(struct bench *bench, uint64_t number, const struct wire_op *op)
+{
+    add_until(bench, number, 30000, op);
 }
 
 static uint64_t add(struct bench *bench, struct wire_op op)
@@ -337,6 +344,23 @@ Test(service, internal_requests_are_refused)
     rig_run(&bench->rig, 20);
     cr_assert_eq(bench->rig.answer_count, 1);
     cr_assert_eq(bench->rig.answers[0].status, WIRE_REFUSED);
+    bench_end(bench);
+}
+
+/* Its record would outlive those that are kept: once the clock has gone on, it runs. */
+Test(service, a_last_time_too_far_ahead_is_too_early)
+{
+    struct bench *bench = bench_begin();
+    struct wire_op op = increment("n");
+    add_until(bench, 7, 61000, &op);
+    send_claiming(bench, 1, 1);
+    rig_run(&bench->rig, 20);
+    cr_assert_eq(status_of(bench, 7), WIRE_TOO_EARLY);
+    rig_run(&bench->rig, 2000);
+    add_until(bench, 8, 59500, &op);
+    send_claiming(bench, 2, 1);
+    rig_run(&bench->rig, 20);
+    cr_assert_eq(status_of(bench, 8), WIRE_DONE);
     bench_end(bench);
 }
 

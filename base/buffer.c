@@ -25,8 +25,10 @@ bool base_pool_has_room(const struct base_pool *pool, size_t size)
 
 struct base_buffer *base_buffer_new(struct base_pool *pool, size_t size)
 {
-    if (!base_pool_has_room(pool, size))
+    if (!base_pool_has_room(pool, size)) {
+        pool->refused++;
         return NULL;
+    }
     struct base_buffer *buffer = base_alloc(pool->allocator, sizeof(*buffer) + size);
     buffer->pool = pool;
     buffer->references = 1;

@@ -22,6 +22,7 @@ struct base_pool {
     size_t bytes_max;    /* Bound on bytes_used. */
     size_t bytes_used;   /* Invariant: the sum over live buffers of header and size. */
     size_t buffer_count; /* Live buffers. */
+    uint64_t refused;    /* Buffers that there was no room for. */
 };
 
 struct base_buffer {

@@ -38,6 +38,7 @@ struct sim_kv {
     const struct base_allocator *allocator;
     struct base_prng prng;
     struct store_sim_kv_faults faults;
+    struct store_sim_kv_counters counters;
     struct sim_node *first[HEIGHT_MAX];
     struct sim_node *stale;
     struct store_snapshot *oldest, *newest;
@@ -364,8 +365,10 @@ static enum torc_status sim_iterator_next(struct store_iterator *handle, struct 
         return TORC_NOT_FOUND;
     struct sim_version *version = version_at(node, iterator->batch);
     iterator->ended_early = is_rotten(kv, node->key) && version->batch <= kv->flushed;
-    if (iterator->ended_early)
+    if (iterator->ended_early) {
+        kv->counters.rotten++;
         return TORC_DAMAGED;
+    }
     iterator->at = node;
     *ret_key = node->key;
     *ret_value = base_bytes_of(version->bytes, version->size);
@@ -390,8 +393,10 @@ static void sim_iterator_free(struct store_iterator *handle)
 static enum torc_status sim_write(struct store_kv *store, const struct store_batch *batch)
 {
     struct sim_kv *kv = sim_of(store);
-    if (kv->faults.write_full)
+    if (kv->faults.write_full) {
+        kv->counters.full++;
         return TORC_FULL;
+    }
     if (kv->faults.write_busy_ppm > 0 &&
         base_prng_chance(&kv->prng, kv->faults.write_busy_ppm, PPM))
         return TORC_BUSY;
@@ -507,4 +512,9 @@ void store_sim_kv_faults_set(struct store_kv *kv, struct store_sim_kv_faults fau
     TORC_ASSERT(faults.iterator_end_ppm <= PPM);
     TORC_ASSERT(faults.write_busy_ppm <= PPM);
     sim_of(kv)->faults = faults;
+}
+
+struct store_sim_kv_counters store_sim_kv_counters(const struct store_kv *kv)
+{
+    return ((const struct sim_kv *)kv)->counters;
 }

@@ -21,10 +21,17 @@ struct store_sim_kv_faults {   /* All zero: none. Chances are in millionths. */
     bool flush_waits;          /* A flush ends only by store_sim_kv_flush_end. */
 };
 
+struct store_sim_kv_counters { /* Faults that somebody met, since the store was made. */
+    uint64_t full;             /* Writes that had no room. */
+    uint64_t rotten;           /* Iterators that came to rot. */
+};
+
 /* Empty, without faults. `seed` places the skip list's nodes and draws the faults. Closed by
  * store_kv_close, which asserts that values, snapshots and iterators are gone. */
 struct store_kv *store_sim_kv_new(const struct base_allocator *allocator, uint64_t seed);
 void store_sim_kv_faults_set(struct store_kv *kv, struct store_sim_kv_faults faults);
+
+struct store_sim_kv_counters store_sim_kv_counters(const struct store_kv *kv);
 
 /*
  * From now on an iterator that comes to a key from `first` to before `end` (empty: to the last)

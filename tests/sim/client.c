@@ -132,6 +132,8 @@ static uint32_t ask_together(struct sim *sim, struct sim_client *client, uint32_
 {
     const struct sim_options *options = &sim->options;
     uint32_t room = SIM_TASKS_MAX - first;
+    if (room > options->inflight_max)
+        room = options->inflight_max; /* Of one command, too. */
     if (!sim->routers[client->router].is_whole || room < 2 ||
         !sim_chance(sim, CLIENT_TOGETHER_PER_MILLE))
         return 0;

@@ -94,8 +94,10 @@ static void begin(struct sim *sim, struct sim_host *host)
     host->busy = taken;
     host->working = true;
     uint64_t took_us = sim_draw(sim, sim->options.sync_us_min, sim->options.sync_us_max);
-    if (sim->now_us < host->slow_disk_until_us)
+    if (sim->now_us < host->slow_disk_until_us) {
+        sim_happened(sim, SIM_FAULT_slow_disks);
         took_us *= host->slow_factor;
+    }
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + took_us,
                                      .type = SIM_DISK,
                                      .place = host->index,
@@ -199,7 +201,7 @@ static bool load(struct sim *sim, struct sim_host *host, const struct shard_load
         struct store_record record;
         enum torc_status status =
             store_log_read(host->log, wanted->group, slot, host->buffer, size, &record);
-        if (status != TORC_OK && status != TORC_NOT_FOUND && !host->doomed)
+        if (status != TORC_OK && status != TORC_NOT_FOUND && !host->struck)
             sim_fail(sim, "log", "node %u cannot read slot %llu: %s", host->id,
                      (unsigned long long)slot, torc_status_text(status));
         if (status != TORC_OK && status != TORC_NOT_FOUND && count == 0)
@@ -232,7 +234,7 @@ static void end_by_disk(struct sim *sim, struct sim_host *host, enum torc_status
         return;
     disk_note_errors(sim, host, status);
     bool full = status == TORC_FULL && sim->now_us < host->log_full_until_us;
-    if (!full && !host->disk_failed && !host->doomed)
+    if (!full && !host->disk_failed && !host->struck)
         sim_fail(sim, "log", "node %u cannot write: %s", host->id, torc_status_text(status));
     if (full)
         sim_happened(sim, SIM_FAULT_log_full);

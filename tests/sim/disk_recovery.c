@@ -93,6 +93,7 @@ void disk_lose_power(struct sim *sim, struct sim_host *host)
     struct fates fates = {.sim = sim};
     fates.tears = pending > 0 && sim_has(sim, SIM_FAULT_torn) && sim_chance(sim, 300) &&
                   faults_may_doom(sim, host);
+    host->struck |= fates.tears || host->lying;
     store_sim_device_power_loss(host->device, draw_fate, &fates);
     lost = sim->coverage->sectors_lost - lost;
     sim->coverage->sectors_torn += lost > 0 && lost < pending;
@@ -151,7 +152,7 @@ static void refuse(struct sim *sim, struct sim_host *host, enum torc_status stat
     faults_note_disk(sim, host);
     close_log(host);
     store_sim_device_process_crash(host->device);
-    if (status == TORC_DAMAGED && host->doomed && host->identity == SIM_GENUINE) {
+    if (status == TORC_DAMAGED && host->struck && host->identity == SIM_GENUINE) {
         host->lost = true;
         sim->coverage->damaged_logs++;
         sim_trace(sim, "refuses", host->index, host->life, damage->segment, damage->batch);
@@ -194,7 +195,7 @@ static void note_damage(struct sim *sim, struct sim_host *host)
     }
     if (host->identity != SIM_GENUINE)
         return;
-    if (damaged != 0 && !host->doomed)
+    if (damaged != 0 && !host->struck)
         sim_fail(sim, "recovery", "node %u finds a replica damaged after a crash", host->id);
     if ((host->amnesiac & ~damaged & ~made_good) != 0)
         sim_fail(sim, "amnesiac", "node %u has forgotten that a replica is damaged", host->id);

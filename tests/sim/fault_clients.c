@@ -61,21 +61,29 @@ void fault_overload(struct sim *sim)
 
 /* What is no command, and how its refusal begins. */
 static const struct {
-    const char *bytes, *error;
-    bool ends; /* The connection with it. */
+    const char *bytes, *error; /* NULL: a key beyond the limit. */
+    bool ends;                 /* The connection with it. */
 } garbage[] = {
     {"*3\r\n$6\r\nNOSUCH\r\n$1\r\na\r\n$1\r\nb\r\n", "ERR unknown command 'NOSUCH'", false},
     {"*1\r\n$3\r\nGET\r\n", "ERR wrong number of arguments for 'get' command", false},
     {"*4\r\n$3\r\nSET\r\n$2\r\nr0\r\n$1\r\nx\r\n$2\r\nZZ\r\n", "ERR syntax error", false},
     {"*3\r\n$6\r\nINCRBY\r\n$2\r\nc0\r\n$1\r\nx\r\n", "ERR value is not an integer", false},
-    {"*2\r\n$3\r\nGET\r\n$65\r\n"
-     "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk\r\n",
-     "ERR key is too large", false},
+    {NULL, "ERR key is too large", false},
     {"*2\r\n$3\r\nGET\r\n$0\r\n\r\n", "ERR key is empty", false},
     {"*1\r\n!3\r\nGET\r\n", "ERR Protocol error", true},
     {"*x\r\n", "ERR Protocol error", true},
     {"*1\r\n$-7\r\n", "ERR Protocol error", true},
 };
+
+static const char *ask_for_large_key(const struct sim *sim)
+{
+    static char text[SIM_LIMIT_KEY_SIZE_MAX + 64];
+    uint32_t size = sim->options.limits.key_size_max + 1;
+    int head = snprintf(text, sizeof(text), "*2\r\n$3\r\nGET\r\n$%u\r\n", size);
+    memset(text + head, 'k', size);
+    snprintf(text + head + size, sizeof(text) - (size_t)head - size, "\r\n");
+    return text;
+}
 
 void fault_garbage(struct sim *sim)
 {
@@ -85,7 +93,10 @@ void fault_garbage(struct sim *sim)
         router_courier_map(sim_router_courier(&sim->routers[client->router])) == NULL)
         return;
     uint64_t drawn = sim_draw(sim, 0, sizeof(garbage) / sizeof(garbage[0]) - 1);
-    if (!resp_client_misspeak(sim, client->stream, garbage[drawn].bytes, garbage[drawn].error,
+    const char *bytes = garbage[drawn].bytes;
+    if (bytes == NULL)
+        bytes = ask_for_large_key(sim);
+    if (!resp_client_misspeak(sim, client->stream, bytes, garbage[drawn].error,
                               garbage[drawn].ends))
         return;
     sim_happened(sim, SIM_FAULT_garbage);

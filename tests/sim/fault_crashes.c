@@ -9,7 +9,7 @@ enum {
 
 bool fault_crash(struct sim *sim, struct sim_host *host, bool power)
 {
-    if (host->node == NULL || host->identity != SIM_GENUINE)
+    if (host->node == NULL || host->identity != SIM_GENUINE || fault_is_guarded(sim, host))
         return false;
     host_crash(sim, host, power);
     if (sim_has(sim, SIM_FAULT_old_copies) && (host->old.device == NULL || sim_chance(sim, 300)))

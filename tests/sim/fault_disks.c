@@ -8,6 +8,7 @@
 enum {
     DISKS_OPERATIONS_MAX = 60, /* Until what was put in the way is met. */
     DISKS_WHILE_US_MAX = 3000000,
+    DISKS_FULL_US_MAX = 30000000, /* A segment lasts for a while. */
     DISKS_SLOW_MIN = 10,
     DISKS_SLOW_MAX = 100,
     DISKS_LAST_BLOCKS = 3, /* That were written last. */
@@ -58,8 +59,10 @@ void faults_note_disk(struct sim *sim, struct sim_host *host)
     struct store_sim_counters counters;
     store_sim_device_counters(host->device, &counters);
     if (host->injected != SIM_FAULT_COUNT && counters.faults > host->faults_met) {
-        host->forgetful |=
+        bool harmful =
             host->injected == SIM_FAULT_misdirected || host->injected == SIM_FAULT_lost_writes;
+        host->forgetful |= harmful;
+        host->struck |= harmful;
         sim_happened(sim, host->injected);
         sim_trace(sim, "disk fault", host->index, host->injected, 0, 0);
         host->injected = SIM_FAULT_COUNT;
@@ -118,7 +121,7 @@ void fault_strike(struct sim *sim, struct sim_host *host)
 
 void faults_tail_lost(struct sim *sim, struct sim_host *host, uint64_t batch)
 {
-    bool known = fault_would_be_noticed(sim, host, host->kv, batch);
+    bool known = fault_witness(sim, host, host->kv, batch) != NULL;
     host->identity = SIM_SHORT;
     host->lost = !known;
     sim_trace(sim, known ? "tail lost" : "tail lost, unknown", host->index, host->life, batch,
@@ -160,6 +163,7 @@ static void flip_log(struct sim *sim, struct sim_host *host)
     chosen = last ? stats.position.segment : chosen;
     if (store_sim_device_flip(host->device, chosen, bit) != TORC_OK)
         return;
+    host->struck = true;
     sim_happened(sim, SIM_FAULT_rot);
     sim_trace(sim, "rot", host->index, host->life, chosen, bit);
 }
@@ -179,6 +183,7 @@ void fault_rot(struct sim *sim)
     uint32_t bit = (uint32_t)sim_draw(sim, 0, STORE_SUPERBLOCK_SIZE * 8 - 1);
     if (store_sim_device_flip_superblock(host->device, copy, bit) != TORC_OK)
         return;
+    host->struck = true;
     sim_happened(sim, SIM_FAULT_rot);
     sim_trace(sim, "rot of the superblock", host->index, host->life, copy, bit);
 }
@@ -220,7 +225,6 @@ void fault_state_rot(struct sim *sim)
     store_sim_kv_rot(host->kv, base_bytes_of(first, first_size), base_bytes_of(end, end_size));
     uint32_t group = base_get_be32(first + 1);
     host->rotten |= 1u << group;
-    sim_happened(sim, SIM_FAULT_state_rot);
     sim_trace(sim, "rot of the state", host->index, group, first[0], end_size);
 }
 
@@ -229,7 +233,7 @@ void fault_state_rot(struct sim *sim)
 void fault_log_full(struct sim *sim)
 {
     struct sim_host *host = fault_some_host(sim);
-    host->log_full_until_us = sim->now_us + sim_draw(sim, 10000, DISKS_WHILE_US_MAX);
+    host->log_full_until_us = sim->now_us + sim_draw(sim, 10000, DISKS_FULL_US_MAX);
     sim_trace(sim, "log full", host->index, host->life, 0, 0);
 }
 
@@ -238,7 +242,6 @@ void fault_slow_disks(struct sim *sim)
     struct sim_host *host = fault_some_host(sim);
     host->slow_factor = (uint32_t)sim_draw(sim, DISKS_SLOW_MIN, DISKS_SLOW_MAX);
     host->slow_disk_until_us = sim->now_us + sim_draw(sim, 10000, DISKS_WHILE_US_MAX);
-    sim_happened(sim, SIM_FAULT_slow_disks);
     sim_trace(sim, "slow disk", host->index, host->life, host->slow_factor, 0);
 }
 
@@ -246,6 +249,5 @@ void fault_full(struct sim *sim)
 {
     struct sim_host *host = fault_some_host(sim);
     host->full_until_us = sim->now_us + sim_draw(sim, 10000, 2000000);
-    sim_happened(sim, SIM_FAULT_full);
     sim_trace(sim, "full", host->index, host->life, 0, 0);
 }

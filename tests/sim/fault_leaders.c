@@ -99,7 +99,7 @@ void faults_fall(struct sim *sim)
 {
     struct sim_host *host = &sim->hosts[sim->succession.host];
     if (!is_sound(host, sim->succession.group) || sim->healed ||
-        sim->now_us < sim->quiet_until_us) {
+        sim->now_us < sim->quiet_until_us || fault_is_guarded(sim, host)) {
         sim->succession.lives = 0;
         return;
     }

@@ -47,7 +47,6 @@ void fault_slow_nodes(struct sim *sim)
     struct sim_host *host = fault_some_host(sim);
     host->slow_us = (uint32_t)sim_draw(sim, 1000, NODES_SLOW_US_MAX);
     host->slow_until_us = sim->now_us + sim_draw(sim, 10000, NODES_WHILE_US_MAX);
-    sim_happened(sim, SIM_FAULT_slow_nodes);
     sim_trace(sim, "slow node", host->index, host->life, host->slow_us, 0);
 }
 
@@ -60,7 +59,6 @@ void fault_memory(struct sim *sim)
     host->little_until_us = sim->now_us + sim_draw(sim, 10000, NODES_WHILE_US_MAX);
     host->pool.bytes_max = host->pool.bytes_used + sim_draw(sim, 0, 4000);
     sim_trace(sim, "little memory", host->index, host->life, host->pool.bytes_max, 0);
-    sim_happened(sim, SIM_FAULT_memory);
 }
 
 /* ---- Clocks. */
@@ -108,17 +106,19 @@ static bool knows_peers(struct store_kv *kv)
     return true;
 }
 
-bool fault_would_be_noticed(const struct sim *sim, const struct sim_host *host, struct store_kv *kv,
-                            uint64_t batch)
+struct sim_host *fault_witness(struct sim *sim, const struct sim_host *host, struct store_kv *kv,
+                               uint64_t batch)
 {
-    bool known = false;
+    if (!knows_peers(kv))
+        return NULL;
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
-        const struct sim_host *peer = &sim->hosts[i];
+        struct sim_host *peer = &sim->hosts[i];
         /* One without a map knows no peers. */
-        known |= i != host->index && peer->node != NULL && peer->identity == SIM_GENUINE &&
-                 shard_node_map(peer->node)->version > 0 && peer->seen_batch[host->index] > batch;
+        if (i != host->index && peer->node != NULL && peer->identity == SIM_GENUINE &&
+            shard_node_map(peer->node)->version > 0 && peer->seen_batch[host->index] > batch)
+            return peer;
     }
-    return known && knows_peers(kv);
+    return NULL;
 }
 
 /* Its own disk may stand in for the node, and one at a time. */
@@ -140,12 +140,39 @@ void fault_quiet(struct sim *sim, uint64_t until_us)
     sim->quiet_until_us = until_us;
 }
 
+/* Within so long a node that starts has been told what is wrong with it. */
+static uint64_t guarded_us(const struct sim *sim)
+{
+    return 2000ull * sim->options.node.greeting_timeout_ms + 500000;
+}
+
+static void restore_at(struct sim *sim, const struct sim_host *host, uint64_t at_us)
+{
+    sim_push(sim, (struct sim_event){.at_us = at_us, .type = SIM_RESTORE, .place = host->index});
+}
+
 void fault_stand_by(struct sim *sim, struct sim_host *host)
 {
-    uint64_t quiet_us = 2000ull * sim->options.node.greeting_timeout_ms + 500000;
-    fault_quiet(sim, sim->now_us + quiet_us);
-    sim_push(sim, (struct sim_event){
-                      .at_us = sim->quiet_until_us, .type = SIM_RESTORE, .place = host->index});
+    fault_quiet(sim, sim->now_us + guarded_us(sim));
+    restore_at(sim, host, sim->quiet_until_us);
+}
+
+/* All goes on elsewhere. */
+static void stand_guard(struct sim *sim, struct sim_host *host, struct sim_host *witness)
+{
+    host_heal(sim, host);
+    host_heal(sim, witness);
+    sim->guard.host = host->index;
+    sim->guard.witness = witness->index;
+    sim->guard.until_us = sim->now_us + guarded_us(sim);
+    sim_trace(sim, "guard", host->index, witness->id, sim->guard.until_us, 0);
+    restore_at(sim, host, sim->guard.until_us);
+}
+
+bool fault_is_guarded(const struct sim *sim, const struct sim_host *host)
+{
+    return sim->now_us < sim->guard.until_us &&
+           (host->index == sim->guard.host || host->index == sim->guard.witness);
 }
 
 static void take_out(struct sim *sim, struct sim_host *host, enum sim_identity identity)
@@ -166,7 +193,26 @@ void fault_wipes(struct sim *sim)
     sim_happened(sim, SIM_FAULT_wipes);
     /* What was sent before, and may yet be late, is not a test of it. */
     fault_start_in(sim, host, 10000);
-    fault_stand_by(sim, host);
+    if (sim_chance(sim, 500))
+        fault_stand_by(sim, host);
+    else
+        restore_at(sim, host, sim->now_us + sim_draw(sim, 10000, 2 * guarded_us(sim)));
+}
+
+static void put_old_copy(struct sim *sim, struct sim_host *host, struct sim_host *witness)
+{
+    bool guard = sim->options.nodes > 2 && !witness->doomed && sim_chance(sim, 500);
+    take_out(sim, host, SIM_OLD);
+    host->device = host->old.device;
+    host->interface = store_sim_device_of(host->device);
+    host->kv = host->old.kv;
+    host->old = (struct sim_copy){0};
+    sim_happened(sim, SIM_FAULT_old_copies);
+    fault_start_in(sim, host, 10000);
+    if (guard)
+        stand_guard(sim, host, witness);
+    else
+        fault_stand_by(sim, host);
 }
 
 /* Any node that can be: copies are taken at crashes. */
@@ -175,17 +221,12 @@ void fault_old_copies(struct sim *sim)
     uint32_t first = fault_any_host(sim)->index;
     for (uint32_t i = 0; i < sim->options.nodes; i++) {
         struct sim_host *host = &sim->hosts[(first + i) % sim->options.nodes];
-        if (!is_replaceable(sim, host) || host->old.device == NULL ||
-            !fault_would_be_noticed(sim, host, host->old.kv, host->old.batch))
+        if (!is_replaceable(sim, host) || host->old.device == NULL)
             continue;
-        take_out(sim, host, SIM_OLD);
-        host->device = host->old.device;
-        host->interface = store_sim_device_of(host->device);
-        host->kv = host->old.kv;
-        host->old = (struct sim_copy){0};
-        sim_happened(sim, SIM_FAULT_old_copies);
-        fault_start_in(sim, host, 10000);
-        fault_stand_by(sim, host);
+        struct sim_host *witness = fault_witness(sim, host, host->old.kv, host->old.batch);
+        if (witness == NULL)
+            continue;
+        put_old_copy(sim, host, witness);
         return;
     }
 }

@@ -32,13 +32,18 @@ enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]), KINDS_MIN = 5 };
 
 struct sim_host *fault_any_host(struct sim *sim)
 {
-    return &sim->hosts[sim_draw(sim, 0, sim->options.nodes - 1)];
+    struct sim_host *host = &sim->hosts[sim_draw(sim, 0, sim->options.nodes - 1)];
+    while (fault_is_guarded(sim, host)) /* Two of three or more. */
+        host = &sim->hosts[(host->index + 1) % sim->options.nodes];
+    return host;
 }
 
 struct sim_host *fault_some_host(struct sim *sim)
 {
     struct sim_host *leader = host_leader(sim, (uint32_t)sim_draw(sim, 0, sim->options.groups));
-    return leader != NULL && sim_chance(sim, 600) ? leader : fault_any_host(sim);
+    return leader != NULL && !fault_is_guarded(sim, leader) && sim_chance(sim, 600)
+               ? leader
+               : fault_any_host(sim);
 }
 
 uint64_t fault_while_us(struct sim *sim)

@@ -52,10 +52,12 @@ void fault_slow_disks(struct sim *sim);
 void fault_full(struct sim *sim);
 
 /* fault_nodes.c */
-/* Whether a peer that is up knows more of this node's log than up to `batch`, and the node would
- * ask it: only then can its disk be told from what it was. */
-bool fault_would_be_noticed(const struct sim *sim, const struct sim_host *host, struct store_kv *kv,
-                            uint64_t batch);
+/* A peer that is up and knows more of this node's log than up to `batch`, if the node would ask it:
+ * only then can its disk be told from what it was. NULL: none. */
+struct sim_host *fault_witness(struct sim *sim, const struct sim_host *host, struct store_kv *kv,
+                               uint64_t batch);
+/* Nothing is to befall it now. */
+bool fault_is_guarded(const struct sim *sim, const struct sim_host *host);
 /* All is well with network and nodes until then, but for what the caller does. */
 void fault_quiet(struct sim *sim, uint64_t until_us);
 /* For a while nothing else happens, so that a node whose disk is not what it was must be noticed;

@@ -170,6 +170,20 @@ static void stay_away(struct sim *sim, struct sim_host *host)
     disk_crash(sim, host, false);
 }
 
+/* What the node asked of its state and its memory, and did not get. */
+static void note_met(struct sim *sim, struct sim_host *host,
+                     const struct store_sim_kv_counters *before)
+{
+    struct store_sim_kv_counters after = store_sim_kv_counters(host->kv);
+    if (after.full > before->full)
+        sim_happened(sim, SIM_FAULT_full);
+    if (after.rotten > before->rotten)
+        sim_happened(sim, SIM_FAULT_state_rot);
+    if (host->pool.refused > host->refused && host->pool.bytes_max < HOST_POOL_SIZE)
+        sim_happened(sim, SIM_FAULT_memory);
+    host->refused = host->pool.refused;
+}
+
 void host_start(struct sim *sim, struct sim_host *host)
 {
     TORC_ASSERT(host->node == NULL);
@@ -179,12 +193,14 @@ void host_start(struct sim *sim, struct sim_host *host)
     if (!disk_open(sim, host, &batch))
         return;
     struct shard_node_config config = node_config(sim, host, batch);
+    struct store_sim_kv_counters before = store_sim_kv_counters(host->kv);
     const char *text = "";
     enum torc_status status =
         shard_node_new(&config, host->recovery, host->kv, &host->pool, sim->allocator,
                        host_now_ms(sim, host), host_wall_ms(sim, host), &text, &host->node);
     shard_recovery_free(host->recovery);
     host->recovery = NULL;
+    note_met(sim, host, &before);
     if (status == TORC_DAMAGED && host->rotten != 0) {
         stay_away(sim, host);
         return;
@@ -216,7 +232,11 @@ void host_turn_at(struct sim *sim, struct sim_host *host, uint64_t at_us)
 
 void host_turn_soon(struct sim *sim, struct sim_host *host)
 {
-    uint64_t slow_us = sim->now_us < host->slow_until_us ? host->slow_us : 0;
+    uint64_t slow_us = 0;
+    if (sim->now_us < host->slow_until_us) {
+        sim_happened(sim, SIM_FAULT_slow_nodes);
+        slow_us = host->slow_us;
+    }
     host_turn_at(sim, host, sim->now_us + slow_us + sim_draw(sim, 0, sim->options.turn_us_max));
 }
 
@@ -287,6 +307,14 @@ static void note_info(struct sim *sim, struct sim_host *host)
     }
 }
 
+static void take_turn(struct sim *sim, struct sim_host *host, uint64_t now_ms,
+                      struct shard_node_ready *ret_ready)
+{
+    struct store_sim_kv_counters before = store_sim_kv_counters(host->kv);
+    shard_node_turn(host->node, now_ms, host_wall_ms(sim, host), ret_ready);
+    note_met(sim, host, &before);
+}
+
 void host_turn(struct sim *sim, struct sim_host *host)
 {
 #ifdef TORC_MUTANTS
@@ -298,7 +326,7 @@ void host_turn(struct sim *sim, struct sim_host *host)
     set_faults(sim, host);
     struct shard_node_ready ready;
     uint64_t now_ms = host_now_ms(sim, host);
-    shard_node_turn(host->node, now_ms, host_wall_ms(sim, host), &ready);
+    take_turn(sim, host, now_ms, &ready);
     if (ready.fatal != NULL) {
         sim_trace(sim, "fatal", host->index, host->life, 0, 0);
         host->fatal = ready.fatal;

@@ -36,8 +36,7 @@ void map_make(struct sim *sim)
     map->feature_level = 1;
     map->read_mode = options->lease_ms > 0 ? CONSENSUS_READ_LEASE : CONSENSUS_READ_QUORUM;
     map->lease_ms = options->lease_ms;
-    map->limits =
-        (struct wire_limits){.key_size_max = 64, .value_size_max = 8192, .request_size_max = 12000};
+    map->limits = options->limits;
     for (uint32_t i = 0; i < options->nodes; i++) {
         map->nodes[i].id = i + 1;
         memcpy(map->nodes[i].storage.bytes, sim->hosts[i].superblock.storage_id, WIRE_ID_SIZE);

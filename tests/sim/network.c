@@ -17,6 +17,14 @@ void network_unref(struct sim *sim, struct sim_packet *packet)
         base_free(sim->allocator, packet, sizeof(*packet) + packet->size);
 }
 
+/* What is said between these two arrives, as it was said. */
+static bool is_guarded(const struct sim *sim, const struct sim_head *head)
+{
+    uint32_t host = sim->guard.host, witness = sim->guard.witness;
+    return sim->now_us < sim->guard.until_us && ((head->from == host && head->to == witness) ||
+                                                 (head->from == witness && head->to == host));
+}
+
 static bool is_calm(const struct sim *sim)
 {
     return sim->healed || !sim->born || sim->now_us < sim->quiet_until_us;
@@ -44,6 +52,8 @@ static uint64_t arrival_us(struct sim *sim, const struct sim_head *head, uint8_t
     struct sim_link *link = &sim->links[head->from][head->to];
     uint64_t delay = sim_draw(sim, options->delay_us_min, options->delay_us_max) + link->slow_us;
     bool calm = is_calm(sim);
+    if (is_guarded(sim, head))
+        return sim->now_us + sim_draw(sim, options->delay_us_min, options->delay_us_max);
     if (sim->held_us > 0) {
         delay += sim->held_us;
         sim->held_us = 0;
@@ -106,7 +116,7 @@ void network_send(struct sim *sim, struct sim_head head, struct base_bytes bytes
     packet->taken = 0;
     memcpy(packet->bytes, bytes.data, bytes.size);
     packet->copies = 1;
-    if (!is_calm(sim))
+    if (!is_calm(sim) && !is_guarded(sim, &head))
         mistreat(sim, packet);
     sim_trace(sim, packet->copies == 0 ? "lost" : "send", head.from, head.to, bytes.data[5],
               bytes.size);
@@ -158,7 +168,7 @@ static void give_to_router(struct sim *sim, struct sim_packet *packet,
 
 void network_deliver(struct sim *sim, struct sim_packet *packet)
 {
-    if (sim->cut[packet->head.from][packet->head.to]) {
+    if (sim->cut[packet->head.from][packet->head.to] && !is_guarded(sim, &packet->head)) {
         sim->coverage->messages_lost++;
         sim_trace(sim, "cut", packet->head.to, packet->head.from, packet->bytes[5], packet->size);
         return;

@@ -2,7 +2,10 @@
 
 #include "tests/sim/sim.h"
 
-enum { FAULT_KINDS_MIN = 6 }; /* Of those that come about in any run; one more than must. */
+enum {
+    FAULT_KINDS_MIN = 6,     /* Of those that come about in any run; one more than must. */
+    LIMITS_VALUE_ROOM = 300, /* The largest value is so much larger than what is put. */
+};
 
 /* Kinds that need luck, or others: a torn sector a power loss, an old copy a crash and a peer. */
 #define FAULT_BIT(name) (UINT64_C(1) << SIM_FAULT_##name)
@@ -99,8 +102,6 @@ static void draw_node(struct base_prng *prng, struct sim_options *options)
     struct shard_node_config *node = &options->node;
     draw_timing(prng, options);
     node->apply_bytes_max = pick(prng, 64, 1 << 16);
-    node->request_time_max_ms = 60000;
-    node->records_bytes_max = 4 << 20;
     node->credit = (uint32_t)pick(prng, 2, often(prng, 300) ? 6 : 128);
     node->pending_max = node->credit * 8;
     node->read_batches_max = (uint32_t)pick(prng, 2, 64);
@@ -132,9 +133,29 @@ static void draw_workload(struct sim_options *options)
     options->hot_share = often(prng, 600) ? 0 : (uint32_t)pick(prng, 1, 900);
     if (often(prng, 100))
         options->value_size_max = (uint32_t)pick(prng, 200, SIM_VALUE_SIZE_MAX - 32);
-    options->inflight_max = (uint32_t)pick(prng, 16, often(prng, 500) ? 64 : 1024);
+    options->inflight_max = (uint32_t)pick(prng, 1, often(prng, 500) ? 32 : 1024);
     options->output_pause = (uint32_t)pick(prng, 1, often(prng, 500) ? 100 : 4096);
     options->router_message_max = (uint32_t)pick(prng, 400, often(prng, 500) ? 1000 : 65536);
+}
+
+/* The map's limits, and those of request records; from numbers of its own as well. A value must
+ * fit, and a list of words: who appends more is told so. */
+static void draw_limits(struct sim_options *options)
+{
+    struct base_prng drawn = base_prng_seeded(options->seed ^ UINT64_C(0x6C696D697473));
+    struct base_prng *prng = &drawn;
+    struct wire_limits *limits = &options->limits;
+    bool small = often(prng, 400);
+    limits->key_size_max =
+        (uint32_t)pick(prng, SIM_KEY_SIZE_MAX, small ? 80 : SIM_LIMIT_KEY_SIZE_MAX);
+    uint32_t least = options->value_size_max + LIMITS_VALUE_ROOM;
+    limits->value_size_max = (uint32_t)pick(prng, least, small ? least + 200 : 8192);
+    least = limits->key_size_max + limits->value_size_max + WIRE_REQUEST_HEADER_SIZE +
+            WIRE_OP_HEADER_SIZE;
+    limits->request_size_max = (uint32_t)pick(prng, least, small ? least + 100 : 13000);
+    options->node.records_bytes_max = often(prng, 200) ? pick(prng, 2000, 200000) : 4 << 20;
+    options->node.request_time_max_ms =
+        often(prng, 500) ? pick(prng, options->request_timeout_ms / 2, 10000) : 60000;
 }
 
 /* All kinds, or any part of them; one or two of them may drown the others. From numbers of its own:
@@ -188,7 +209,21 @@ void sim_options_draw(struct sim_options *options, uint64_t seed)
     options->silence_ms = (uint32_t)pick(prng, 100, 600);
     draw_node(prng, options);
     draw_workload(options);
+    draw_limits(options);
     draw_faults(options);
+}
+
+/* How often each of the kinds that the run has, beside the others. */
+static void print_weights(const struct sim_options *options, FILE *out)
+{
+    fprintf(out, " weights=");
+    const char *comma = "";
+    for (uint32_t i = 0; i < SIM_FAULT_COUNT; i++) {
+        if ((options->faults >> i & 1) == 0)
+            continue;
+        fprintf(out, "%s%u", comma, options->weights[i]);
+        comma = ",";
+    }
 }
 
 void sim_options_print(const struct sim_options *o, FILE *out)
@@ -200,6 +235,10 @@ void sim_options_print(const struct sim_options *o, FILE *out)
             o->vnode_bits);
     fprintf(out, " faults=");
     sim_faults_print(o->faults, out);
+    print_weights(o, out);
+    fprintf(out, " limits=%u/%u/%u records=%llu request_time_ms=%llu", o->limits.key_size_max,
+            o->limits.value_size_max, o->limits.request_size_max,
+            (unsigned long long)n->records_bytes_max, (unsigned long long)n->request_time_max_ms);
     fprintf(out,
             " loss=%u duplicates=%u stragglers=%u delay_us=%llu..%llu sync_us=%llu..%llu"
             " turn_us=%llu fault_us=%llu think_us=%llu chaos_us=%llu rate=%u..%u wall_ms=%llu"

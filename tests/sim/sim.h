@@ -54,6 +54,8 @@ enum {
     SIM_OF_CLIENT = SIM_PLACES_MAX,             /* In the trace: plus its index; and all of them. */
     SIM_EVERYWHERE = SIM_OF_CLIENT + SIM_CLIENTS_MAX,
     SIM_VNODE_BITS_MAX = 7,
+    SIM_KEY_SIZE_MAX = 63,
+    SIM_LIMIT_KEY_SIZE_MAX = 4096,
     SIM_VALUE_SIZE_MAX = 3000, /* Of what is put: several of them fit into a value. */
     SIM_EVENTS_MAX = 200000,   /* Under way at once; more: messages breed. */
     SIM_TRACE_MAX = 4096,      /* Last events, of which a failure shows some. */
@@ -163,6 +165,7 @@ struct sim_options {
     uint32_t request_timeout_ms, silence_ms;
     uint32_t lease_ms;              /* Of leaders; 0: none, reads ask a majority. */
     uint64_t operations_max;        /* Asked for before healing; 0: no bound. */
+    struct wire_limits limits;      /* The map's. */
     struct sim_narrowing narrowing; /* What the command line changed of all this. */
     struct shard_node_config node;  /* The part that all nodes share. */
 };
@@ -419,6 +422,7 @@ struct sim_host {
     uint64_t applied[SIM_GROUPS_MAX];   /* Last looked at. */
     bool refusing;                      /* Its store refuses writes in this turn. */
     uint64_t full_until_us;             /* ... and has no room. */
+    uint64_t refused;                   /* Buffers, by its pool, that are counted. */
     uint64_t map_version;               /* In this life. */
     struct sim_trap trap;
     uint64_t clock_ms, clock_at_us; /* Its monotonic clock when its rate last changed. */
@@ -432,6 +436,7 @@ struct sim_host {
     uint32_t incarnation;    /* The highest that it had. */
     /* A disk that loses what it called durable: at most a minority of each group's voters. */
     bool doomed;
+    bool struck;            /* ... and did: its log is not what it wrote. */
     bool forgetful;         /* ... without a trace: the end of its log may be missing. */
     uint64_t late_until_us; /* What it tells another then arrives late. */
     bool deposed;           /* When it tells another to take over, it is cut off. */
@@ -495,7 +500,7 @@ struct sim_expiry {       /* Of a key that is only put, with a time to live, and
 
 struct sim_key { /* What clients know of a key. */
     struct sim_expiry expiry;
-    char name[64];
+    char name[SIM_KEY_SIZE_MAX + 1];
     enum sim_key_kind kind;
     int64_t added_acked, added_unknown; /* Counters. */
     struct sim_word *words;             /* Lists. */
@@ -578,7 +583,11 @@ struct sim {
     uint64_t rush_until_us;  /* Clients ask without a pause. */
     uint64_t held_us;        /* So much later the next message arrives. */
     uint64_t quiet_until_us; /* No faults until then: a fault is being looked at. */
-    struct {                 /* What is to follow a candidate's death. */
+    struct {                 /* ... or none at two nodes, and between them. */
+        uint32_t host, witness;
+        uint64_t until_us;
+    } guard;
+    struct { /* What is to follow a candidate's death. */
         uint32_t count, group, host;
         uint64_t lives; /* Of those who are to agree; 0: none is judged. */
         uint64_t until_us;

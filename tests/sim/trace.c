@@ -54,6 +54,7 @@ static const struct trace_kind {
     {"healed", TRACE_COURSE, {NULL}},
     {"links whole", TRACE_COURSE, {NULL}},
     {"quiet", TRACE_COURSE, {"until us", NULL, NULL}},
+    {"guard", TRACE_COURSE, {"witness", "until us", NULL}},
     {"flapping", TRACE_COURSE, {"@to", "times", NULL}},
     {"lossy links", TRACE_COURSE, {NULL}},
     {"overload", TRACE_COURSE, {"until us", NULL, NULL}},

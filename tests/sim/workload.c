@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "tests/sim/clients.h"
 
-enum { WORKLOAD_WORDS_MAX = 600 }; /* In a list: they stay below the largest value. */
+enum { WORKLOAD_WORDS_MAX = 600, WORKLOAD_WORD_SIZE_MAX = 10 };
 
 static void set_value(struct sim *sim, struct sim_task *task, const char *prefix, uint64_t number,
                       size_t pad_max)
@@ -30,6 +30,13 @@ static void choose_register(struct sim *sim, struct sim_task *task, bool read)
         op->condition = sim_chance(sim, 500) ? WIRE_IF_ABSENT : WIRE_IF_PRESENT;
     if (op->type == WIRE_OP_PUT || op->type == WIRE_OP_APPEND)
         set_value(sim, task, "v", ++sim->value_number, sim->options.value_size_max);
+}
+
+/* Any more may be beyond the largest value. */
+static bool is_full(const struct sim *sim, const struct sim_key *key)
+{
+    return key->word_count >= WORKLOAD_WORDS_MAX ||
+           (key->word_count + 1) * WORKLOAD_WORD_SIZE_MAX > sim->options.limits.value_size_max;
 }
 
 static void choose_word(struct sim *sim, struct sim_task *task, struct sim_key *key)
@@ -76,7 +83,7 @@ void workload_choose(struct sim *sim, struct sim_task *task)
     case SIM_KEY_LIST:
         task->op.type = WIRE_OP_GET;
         task->word = key->word_count;
-        if (!read && key->word_count < WORKLOAD_WORDS_MAX)
+        if (!read && !is_full(sim, key))
             choose_word(sim, task, key);
         return;
     case SIM_KEY_EXPIRING:
@@ -131,7 +138,8 @@ bool workload_choose_last(struct sim *sim, struct sim_task *task)
     struct sim_key *key = &sim->keys[task->key];
     task->op = (struct wire_op){.key = base_bytes_text(key->name)};
     task->last = true;
-    if (key->last.written || key->kind == SIM_KEY_EXPIRING) {
+    if (key->last.written || key->kind == SIM_KEY_EXPIRING ||
+        (key->kind == SIM_KEY_LIST && is_full(sim, key))) {
         task->op.type = WIRE_OP_GET;
         task->word = key->word_count;
     } else if (key->kind == SIM_KEY_COUNTER) {

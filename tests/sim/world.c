@@ -11,7 +11,6 @@ enum {
     WORLD_STEP_US = 10000,
     WORLD_ARENA_SIZE = 1 << 22,
     WORLD_SENTENCE_SIZE = 1 << 16,
-    WORLD_HAND_OVERS_MAX = 40,
     WORLD_LONGER_MAX = 40,
 };
 
@@ -331,13 +330,18 @@ static uint64_t bound_us(const struct sim *sim)
            (uint64_t)options->keys * SIM_KEY_KINDS * 200000;
 }
 
-/* Faults under load; they go on until enough kinds have happened. */
+/* Faults under load; they go on until enough kinds have happened, and somebody has taken over. */
 static void suffer(struct sim *sim)
 {
     bool narrowed = sim_narrowing_any(&sim->options.narrowing);
     run_until(sim, sim->now_us + sim->options.chaos_us);
-    for (int i = 0; i < WORLD_LONGER_MAX && !narrowed && sim_kinds(sim) < SIM_KINDS_MIN; i++)
+    for (uint32_t i = 0; i < WORLD_LONGER_MAX && !narrowed; i++) {
+        if (sim_kinds(sim) >= SIM_KINDS_MIN && sim->leader_changed)
+            return;
+        if (!sim->leader_changed)
+            faults_hand_over(sim, i % (sim->options.groups + 1));
         run_until(sim, sim->now_us + sim->options.chaos_us / 4);
+    }
 }
 
 static void come_to_rest(struct sim *sim)
@@ -353,24 +357,12 @@ static void come_to_rest(struct sim *sim)
     }
 }
 
-/* Somebody takes over in every run, at the latest when all is well. */
-static void hand_over(struct sim *sim)
-{
-    for (uint32_t i = 0; i < WORLD_HAND_OVERS_MAX && !sim->leader_changed; i++) {
-        faults_hand_over(sim, i % (sim->options.groups + 1));
-        run_until(sim, sim->now_us + 4000ull * sim->options.node.timing.election_timeout_ms);
-    }
-    come_to_rest(sim);
-}
-
 uint64_t sim_run(struct sim *sim)
 {
     be_born(sim);
     suffer(sim);
     faults_heal(sim);
     come_to_rest(sim);
-    if (!sim->leader_changed && !sim_narrowing_any(&sim->options.narrowing))
-        hand_over(sim);
     check_owners(sim);
     check_rows(sim);
     check_effects(sim);

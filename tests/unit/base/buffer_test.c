@@ -53,6 +53,7 @@ Test(buffer, pool_is_bounded_to_the_byte)
     struct base_buffer *second = base_buffer_new(&pool, 40);
     cr_assert_not_null(second);
     cr_assert_null(base_buffer_new(&pool, 0));
+    cr_assert_eq(pool.refused, 2);
     cr_assert_eq(counting.bytes_peak, 2 * HEADER + 100);
     base_buffer_unref(first);
     cr_assert(base_pool_has_room(&pool, 60));

@@ -138,6 +138,7 @@ Test(store, sim_kv_refused_write_changes_nothing)
     cr_assert_eq(put(kv, "a", "1"), TORC_BUSY);
     store_sim_kv_faults_set(kv, (struct store_sim_kv_faults){.write_full = true});
     cr_assert_eq(put(kv, "a", "1"), TORC_FULL);
+    cr_assert_eq(store_sim_kv_counters(kv).full, 1);
     assert_value(kv, "a", NULL);
     cr_assert_eq(store_sim_kv_unflushed_batches(kv), 0);
     store_kv_close(kv);
@@ -204,6 +205,7 @@ Test(store, sim_kv_rot_ends_iterators)
         cr_assert_eq(status, flushed ? TORC_DAMAGED : TORC_OK);
         cr_assert_eq(store_iterator_next(iterator, &key, &value), status);
         store_iterator_free(iterator);
+        cr_assert_eq(store_sim_kv_counters(kv).rotten, flushed);
         store_kv_flush(kv);
     }
     store_kv_close(kv);

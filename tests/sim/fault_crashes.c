@@ -7,9 +7,14 @@ enum {
     CRASH_PASSES_MAX = 20,     /* Of the other steps. */
 };
 
+bool fault_is_crashable(const struct sim *sim, const struct sim_host *host)
+{
+    return host->node != NULL && host->identity == SIM_GENUINE && !fault_is_guarded(sim, host);
+}
+
 bool fault_crash(struct sim *sim, struct sim_host *host, bool power)
 {
-    if (host->node == NULL || host->identity != SIM_GENUINE || fault_is_guarded(sim, host))
+    if (!fault_is_crashable(sim, host))
         return false;
     host_crash(sim, host, power);
     if (sim_has(sim, SIM_FAULT_old_copies) && (host->old.device == NULL || sim_chance(sim, 300)))

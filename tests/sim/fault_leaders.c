@@ -138,6 +138,54 @@ void faults_succeeded(struct sim *sim)
                  group, host->id, (unsigned)LEADERS_SUCCESSION_TIMEOUTS);
 }
 
+/* ---- Only one follower keeps a leader's lease, and the others think the leader gone. That one
+ * restarts, and they ask it for its vote before the lease is over. */
+
+void fault_usurpers(struct sim *sim)
+{
+    uint32_t group = (uint32_t)sim_draw(sim, 0, sim->options.groups);
+    const struct shard_map_group *members = &sim->map.groups[group];
+    uint32_t drawn = (uint32_t)sim_draw(sim, 0, members->replica_count - 1);
+    struct sim_host *leader = host_leader(sim, group);
+    struct sim_host *keeper = &sim->hosts[members->replicas[drawn].node - 1];
+    if (sim->options.lease_ms == 0 || leader == NULL || leader == keeper || keeper->node == NULL)
+        return;
+    network_heal(sim);
+    fault_cut_around(sim, leader->index, true, true);
+    sim->cut[leader->index][keeper->index] = sim->cut[keeper->index][leader->index] = false;
+    sim->usurped.leader = leader->index;
+    sim->usurped.leader_life = leader->life;
+    sim->usurped.keeper = keeper->index;
+    sim->usurped.keeper_life = keeper->life;
+    sim->usurped.restarted = false;
+    sim_trace(sim, "one keeps the lease", leader->index, keeper->id, group, sim_cuts(sim));
+    sim_push(sim, (struct sim_event){.at_us = sim->now_us +
+                                              sim_draw(sim, timeout_us(sim), 4 * timeout_us(sim)),
+                                     .type = SIM_USURP});
+}
+
+void faults_usurp(struct sim *sim)
+{
+    struct sim_host *leader = &sim->hosts[sim->usurped.leader];
+    struct sim_host *keeper = &sim->hosts[sim->usurped.keeper];
+    if (sim->healed || sim->now_us < sim->quiet_until_us || leader->node == NULL ||
+        leader->life != sim->usurped.leader_life)
+        return;
+    if (sim->usurped.restarted) { /* It has greeted the leader, and others. */
+        sim->cut[keeper->index][leader->index] = sim->cut[leader->index][keeper->index] = true;
+        return;
+    }
+    if (keeper->life != sim->usurped.keeper_life || !fault_is_crashable(sim, keeper))
+        return;
+    host_crash(sim, keeper, false);
+    fault_start_in(sim, keeper, 1000);
+    sim_happened(sim, SIM_FAULT_usurpers);
+    sim->usurped.restarted = true;
+    sim_push(sim, (struct sim_event){.at_us = sim->now_us + 1000 + 2 * sim->options.delay_us_max +
+                                              2 * sim->options.turn_us_max,
+                                     .type = SIM_USURP});
+}
+
 /* ---- What they wait for. */
 
 void faults_message(struct sim *sim, uint32_t node, uint32_t group, uint8_t type)

@@ -26,6 +26,7 @@ static const struct {
     FAULT_MOMENT(drains),       FAULT_MOMENT(routers),    FAULT_MOMENT(quitters),
     FAULT_MOMENT(slow_readers), FAULT_MOMENT(overload),   FAULT_MOMENT(garbage),
     FAULT_MOMENT(late_copies),  FAULT_MOMENT(deposed),    FAULT_MOMENT(late_transfers),
+    FAULT_MOMENT(usurpers),
 #undef FAULT_MOMENT
 };
 enum { MOMENT_COUNT = sizeof(moments) / sizeof(moments[0]), KINDS_MIN = 5 };

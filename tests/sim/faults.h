@@ -27,7 +27,8 @@ void fault_slow_links(struct sim *sim);
 void fault_cut_around(struct sim *sim, uint32_t one, bool in, bool out);
 
 /* fault_crashes.c */
-/* False: it is down already, or not itself. */
+bool fault_is_crashable(const struct sim *sim, const struct sim_host *host);
+/* False: it is not. */
 bool fault_crash(struct sim *sim, struct sim_host *host, bool power);
 void fault_crashes(struct sim *sim);
 void fault_power(struct sim *sim);
@@ -38,6 +39,7 @@ void fault_ambush(struct sim *sim);
 /* fault_leaders.c */
 void fault_deposed(struct sim *sim);
 void fault_late_transfers(struct sim *sim);
+void fault_usurpers(struct sim *sim);
 
 /* fault_disks.c */
 void fault_rot(struct sim *sim);

@@ -16,7 +16,7 @@ static const uint64_t unsure_faults =
     FAULT_BIT(sync_errors) | FAULT_BIT(log_full) | FAULT_BIT(drift) | FAULT_BIT(wipes) |
     FAULT_BIT(old_copies) | FAULT_BIT(quitters) | FAULT_BIT(slow_readers) | FAULT_BIT(garbage) |
     FAULT_BIT(late_copies) | FAULT_BIT(deposed) | FAULT_BIT(late_transfers) |
-    FAULT_BIT(candidates) | FAULT_BIT(latecomers);
+    FAULT_BIT(candidates) | FAULT_BIT(usurpers) | FAULT_BIT(latecomers);
 /* For a while after these nothing else happens: they are not to drown the others. */
 static const uint64_t quiet_faults = FAULT_BIT(wipes) | FAULT_BIT(old_copies);
 #undef FAULT_BIT

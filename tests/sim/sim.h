@@ -86,6 +86,7 @@ enum {
     X(deposed, true) /* A leader that has handed over hears no other node. */                      \
     X(late_transfers, true) /* Who is to take over hears of it when nobody expects it any more. */ \
     X(candidates, true)     /* Who has just asked for promises dies; the others must agree. */     \
+    X(usurpers, true)       /* The one that keeps a leader's lease restarts; another stands. */    \
     X(recovery, true)       /* They die again while they recover. */                               \
     X(birth, true)          /* ... while the cluster is being born. */                             \
     X(latecomers, true)     /* A node starts for the first time when the others serve. */          \
@@ -307,6 +308,7 @@ enum sim_event_type {
     SIM_MEND,       /* One cut link comes back. */
     SIM_STRIKE,     /* The power goes at a node whose disk lied. */
     SIM_FALL,       /* A candidate dies. */
+    SIM_USURP,      /* The one that keeps a lease restarts, or has. */
     SIM_SUCCESSION, /* There is another leader, or it is said that there is none. */
     SIM_INIT,       /* The tool sends the first map. */
 };
@@ -592,6 +594,10 @@ struct sim {
         uint64_t lives; /* Of those who are to agree; 0: none is judged. */
         uint64_t until_us;
     } succession;
+    struct { /* Who leads with one follower left, and who that is. */
+        uint32_t leader, leader_life, keeper, keeper_life;
+        bool restarted;
+    } usurped;
     bool born, healed, reading, leader_changed;
     uint64_t tool_number, word_number, value_number, tick;
     struct sim_key *keys;
@@ -742,6 +748,7 @@ void fault_strike(struct sim *sim, struct sim_host *host);
 /* fault_leaders.c: a node sends a message of consensus. */
 void faults_message(struct sim *sim, uint32_t node, uint32_t group, uint8_t type);
 void faults_fall(struct sim *sim);
+void faults_usurp(struct sim *sim);
 void faults_succeeded(struct sim *sim);
 
 /* witness.c: a node hands a batch to its log; it is synced, as the log's batch `number`; entries

@@ -65,6 +65,7 @@ static const struct trace_kind {
     {"stream ends", TRACE_COURSE, {"@router", "life", NULL}},
     {"slow links", TRACE_COURSE, {"us", "all", NULL}},
     {"ambush", TRACE_COURSE, {"other node", NULL, "#cut"}},
+    {"one keeps the lease", TRACE_COURSE, {"keeper", "group", "#cut"}},
     {"deposed", TRACE_COURSE, {"group", NULL, "#cut"}},
     {"late transfer", TRACE_COURSE, {"us", NULL, NULL}},
     {"candidate falls", TRACE_COURSE, {"group", NULL, NULL}},

@@ -185,6 +185,9 @@ static void handle(struct sim *sim, const struct sim_event *event)
     case SIM_MEND:
         fault_mend(sim);
         return;
+    case SIM_USURP:
+        faults_usurp(sim);
+        return;
     case SIM_FALL:
         faults_fall(sim);
         return;

@@ -44,11 +44,10 @@ void router_courier_free(struct router_courier *courier)
     if (courier == NULL)
         return;
     const struct base_allocator *allocator = courier->allocator;
-    while (courier->oldest != NULL) {
-        struct router_request *request = courier->oldest;
-        courier->oldest = request->younger;
-        router_request_destroy(courier, request);
-    }
+    for (size_t i = 0; i < courier->request_count; i++)
+        router_request_destroy(courier, courier->deadlines[i]);
+    base_array_free(allocator, courier->deadlines, &courier->deadline_capacity,
+                    sizeof(struct router_request *));
     while (courier->spare != NULL) {
         struct router_request *request = courier->spare;
         courier->spare = request->next;
@@ -83,8 +82,14 @@ void router_courier_turn(struct router_courier *courier, uint64_t now_us)
     courier->message_count = 0;
     courier->bodies.size = 0;
     router_buffer_clear(&courier->payloads);
-    while (courier->oldest != NULL && courier->oldest->deadline_us <= now_us)
-        router_request_fail(courier, courier->oldest);
+    while (courier->request_count > 0 && courier->deadlines[0]->deadline_us <= now_us)
+        router_request_fail(courier, courier->deadlines[0]);
+}
+
+void router_courier_abandon(struct router_courier *courier)
+{
+    while (courier->request_count > 0)
+        router_request_fail(courier, courier->deadlines[0]);
 }
 
 bool router_courier_has_room(const struct router_courier *courier, size_t count, size_t size)
@@ -354,7 +359,8 @@ static void messages_place(struct router_courier *courier)
 size_t router_courier_messages(struct router_courier *courier,
                                const struct router_message **ret_messages)
 {
-    courier->wake_at_us = courier->oldest == NULL ? UINT64_MAX : courier->oldest->deadline_us;
+    courier->wake_at_us =
+        courier->request_count == 0 ? UINT64_MAX : courier->deadlines[0]->deadline_us;
     map_turn(courier);
     if (courier->unrouted.count > 0 && courier->map != NULL) {
         if (courier->now_us >= courier->unrouted_at_us)
@@ -424,12 +430,13 @@ static void check_request(const struct router_courier *courier,
     TORC_ASSERT(request->stamped || !request->in_doubt);
     TORC_ASSERT(request->stamped || request->state != ROUTER_REQUEST_SENT);
     TORC_ASSERT(!request->stamped || request->state != ROUTER_REQUEST_HELD);
-    TORC_ASSERT(request->keyed || request->held == NULL);
+    TORC_ASSERT(request->ordered || request->held == NULL);
+    TORC_ASSERT(request->keyed || !request->ordered);
+    TORC_ASSERT(!request->whole || (!request->ordered && request->parcel_count == 1));
     TORC_ASSERT(request->held == NULL || request->held->state == ROUTER_REQUEST_HELD);
     TORC_ASSERT(request->held == NULL ||
                 (request->held->owner == request->owner && request->held->order == request->order));
     TORC_ASSERT(router_request_by_number(courier, request->number) == request);
-    TORC_ASSERT(request->younger == NULL || request->younger->deadline_us >= request->deadline_us);
 }
 
 void router_courier_check(const struct router_courier *courier)
@@ -443,14 +450,14 @@ void router_courier_check(const struct router_courier *courier)
         TORC_ASSERT(group->leader == ROUTER_NO_LEADER || group->leader < group->replica_count);
     }
     size_t requests = 0, parcels = 0, bytes = 0;
-    for (const struct router_request *at = courier->oldest; at != NULL; at = at->younger) {
+    router_deadlines_check(courier);
+    for (; requests < courier->request_count; requests++) {
+        const struct router_request *at = courier->deadlines[requests];
         check_request(courier, at);
-        requests++;
         listed += at->state == ROUTER_REQUEST_HELD;
         parcels += at->parcel_count;
         bytes += at->bytes.size;
     }
-    TORC_ASSERT(requests == courier->request_count);
     TORC_ASSERT(requests == listed);
     TORC_ASSERT(parcels == courier->parcel_count);
     TORC_ASSERT(bytes == courier->bytes_size);

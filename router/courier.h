@@ -14,6 +14,9 @@
  *               on the key is out)    └─ not leader, busy, ─┘
  *                                        silence, new leader
  *
+ * A request that is added whole (router_courier_add_request) is a parcel of its own: its operations
+ * take effect together, it has its own deadline, and it is ordered with nothing else.
+ *
  * A request keeps its id and its bytes over all its copies, so it is executed at most once.
  */
 #ifndef TORC_ROUTER_COURIER_H
@@ -42,10 +45,13 @@ enum router_outcome_type {
 struct router_outcome {
     enum router_outcome_type type;
     const struct wire_result *result; /* ANSWERED: borrowed for the call. */
-    uint64_t clock;                   /* ANSWERED: the group's, when it ran. */
-    enum torc_status status;          /* REFUSED. */
-    const char *reason;               /* Of the others: what was waited for. Static. */
-    uint32_t group;                   /* 0: not known. */
+    /* ANSWERED, of a request that was added whole, in place of a result, borrowed like it: DONE
+     * with a result for each operation, or CHECK_FAILED. */
+    const struct wire_answer *answer;
+    uint64_t clock;          /* ANSWERED: the group's, when it ran. */
+    enum torc_status status; /* REFUSED. */
+    const char *reason;      /* Of the others: what was waited for. Static. */
+    uint32_t group;          /* 0: not known. */
 };
 
 /* Whom to tell. `done` may add parcels, and must not free the courier. */
@@ -111,6 +117,28 @@ void router_courier_add(struct router_courier *courier, uint64_t owner, const st
 /* The same for an operation without a key, for a group of the map. Not ordered with any other. */
 void router_courier_add_group(struct router_courier *courier, uint32_t group,
                               const struct wire_op *op, void *call, uint32_t part);
+
+struct router_courier_request {
+    struct base_bytes ops; /* Encoded, each as wire_request_read would take it. */
+    uint16_t op_count;
+    uint8_t flags;        /* WIRE_REQUEST_*. */
+    uint32_t group;       /* Of the map; 0: the one that owns the keys, of which every operation has
+                             one then. */
+    uint64_t deadline_us; /* On the clock of router_courier_turn. */
+    void *call;           /* Comes back in done, with part 0. */
+};
+/*
+ * Adds a request whose operations take effect together, or not at all; what `request` points to is
+ * borrowed for the call. Its one outcome may be told before this returns: REFUSED with
+ * TORC_UNSUPPORTED when its keys are known to belong to several groups. It goes where its first
+ * written key is, since that is where its record is.
+ */
+void router_courier_add_request(struct router_courier *courier,
+                                const struct router_courier_request *request);
+
+/* Tells every outcome that is still owed, as if its deadline had come. `done` must not add any. */
+void router_courier_abandon(struct router_courier *courier);
+
 /* While there is no map: tells `call`, with part 0 and a result without content, when one has come,
  * or that none came within the time of a request. */
 void router_courier_await_map(struct router_courier *courier, void *call);

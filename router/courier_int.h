@@ -32,7 +32,9 @@ struct router_parcel {
 
 struct router_request {
     enum router_request_state state;
-    bool keyed;       /* Of an owner and a key; else for a group. */
+    bool keyed;       /* Goes where its keys are; else to its group. */
+    bool ordered;     /* Waits for its turn among those of its owner and key. */
+    bool whole;       /* Added as it is: one parcel for all of its operations. */
     bool writes;      /* Any of its operations may change something. */
     size_t value_ops; /* How many of its operations answer with a value. */
     bool stamped; /* Its last time is set: it was sent at least once, and never changes again. */
@@ -40,15 +42,18 @@ struct router_request {
      * when stamped. While SENT, one more copy is out beside. */
     bool in_doubt;
     uint64_t number, owner, order; /* order: hash of the key. */
-    struct router_group *group;    /* WAITING, SENT; and for good when not keyed. */
+    size_t route_at;            /* Whole: where in `bytes` the operation is whose key it goes to. */
+    uint16_t op_count;          /* Whole; else it has one for each parcel. */
+    struct router_group *group; /* WAITING, SENT; and for good when not keyed. */
     uint64_t created_us, deadline_us, sent_at_us;
+    uint64_t serial;      /* Of its creation: orders those of one deadline. */
+    size_t deadline_rank; /* Where it is in courier->deadlines. */
     uint32_t sent_node, sent_incarnation;
     const char *reason; /* Why the newest copy came to nothing; NULL: it did not. */
     struct router_buffer bytes;
-    struct router_parcel *parcels; /* One per operation. */
+    struct router_parcel *parcels; /* One per operation, or one when it is whole. */
     size_t parcel_count, parcel_capacity;
     struct router_request *previous, *next;          /* In the list of its state. */
-    struct router_request *older, *younger;          /* All requests, by deadline. */
     struct router_request *number_next, *order_next; /* In their buckets. */
     struct router_request *held; /* The one that waits for this one, in turn with one that waits. */
 };
@@ -118,9 +123,10 @@ struct router_courier {
     uint32_t map_ask_node;  /* This node has a newer map; 0: nobody is known to. */
     uint64_t map_ask_at_us; /* Not before. */
 
-    uint64_t number_last;
+    uint64_t number_last, serial_last;
     size_t parcel_count, request_count, bytes_size; /* In flight. */
-    struct router_request *oldest, *youngest;
+    struct router_request **deadlines; /* All requests: a heap, the one to end first at its top. */
+    size_t deadline_capacity;
     struct router_request_list unrouted;
     uint64_t unrouted_at_us; /* When those are looked up again without a new map. */
     size_t bucket_count;     /* A power of two. */
@@ -135,6 +141,12 @@ struct router_courier {
     struct router_courier_counters counters;
 };
 
+/* deadlines.c: puts a request among all of them, and takes it out; both in O(log requests). */
+void router_deadlines_add(struct router_courier *courier, struct router_request *request);
+void router_deadlines_remove(struct router_courier *courier, struct router_request *request);
+/* Whether each is where it says, and none before one that ends earlier. */
+void router_deadlines_check(const struct router_courier *courier);
+
 /* request.c */
 struct router_request *router_request_by_number(const struct router_courier *courier,
                                                 uint64_t number);
@@ -144,6 +156,8 @@ void router_request_route(struct router_courier *courier, struct router_request 
 void router_requests_reroute(struct router_courier *courier);
 /* Takes the request out of the list of its state. */
 void router_request_unlist(struct router_courier *courier, struct router_request *request);
+/* Operations in it. */
+size_t router_request_ops(const struct router_request *request);
 /* Ends it with one outcome for all of its parcels, or with one result for each (`answer`, whose
  * number of results is right). */
 void router_request_finish(struct router_courier *courier, struct router_request *request,

@@ -245,6 +245,7 @@ static void done(struct router_courier *courier, struct router_group *group,
 {
     struct router_outcome outcome = {
         .type = ROUTER_ANSWERED,
+        .answer = request->whole ? answer : NULL,
         .clock = answer->clock,
         .group = group->id,
     };
@@ -268,10 +269,14 @@ static void answer_heard(struct router_courier *courier, struct router_group *gr
         return;
     }
     if (answer->status == WIRE_DONE) {
-        if (answer->result_count == request->parcel_count)
+        if (answer->result_count == router_request_ops(request))
             done(courier, group, request, answer);
         else
             courier->counters.messages_rejected++;
+        return;
+    }
+    if (answer->status == WIRE_CHECK_FAILED && request->whole) {
+        done(courier, group, request, answer); /* As final: it is kept in the request's record. */
         return;
     }
     if (request->state != ROUTER_REQUEST_SENT || request->sent_node != envelope->node ||
@@ -304,7 +309,7 @@ static void answer_heard(struct router_courier *courier, struct router_group *gr
         break;
     case WIRE_CHECK_FAILED:
     case WIRE_DONE:
-        courier->counters.messages_rejected++; /* No request of ours has a check. */
+        courier->counters.messages_rejected++; /* No request of parcels has a check. */
         break;
     }
 }

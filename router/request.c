@@ -113,7 +113,8 @@ static void remove_by_number(struct router_courier *courier, struct router_reque
 /* ---- Birth and end
  * ------------------------------------------------------------------------------- */
 
-static struct router_request *request_new(struct router_courier *courier)
+static struct router_request *request_new(struct router_courier *courier, uint64_t deadline_us,
+                                          uint8_t flags)
 {
     struct router_request *request = courier->spare;
     if (request == NULL) {
@@ -128,18 +129,13 @@ static struct router_request *request_new(struct router_courier *courier)
     }
     request->number = ++courier->number_last;
     request->created_us = courier->now_us;
-    request->deadline_us = courier->now_us + (uint64_t)courier->config.request_timeout_ms * 1000;
+    request->deadline_us = deadline_us;
+    request->serial = ++courier->serial_last;
     insert_by_number(courier, request);
-    request->older = courier->youngest;
-    if (courier->youngest != NULL)
-        courier->youngest->younger = request;
-    else
-        courier->oldest = request;
-    courier->youngest = request;
-    courier->request_count++;
+    router_deadlines_add(courier, request);
     router_buffer_grow(&request->bytes, WIRE_REQUEST_HEADER_SIZE);
     wire_request_begin(request->bytes.data, request->bytes.size, courier->config.client,
-                       request->number, 0 /* last time, at the first sending */, 0 /* flags */);
+                       request->number, 0 /* last time, at the first sending */, flags);
     courier->bytes_size += WIRE_REQUEST_HEADER_SIZE;
     return request;
 }
@@ -171,6 +167,24 @@ static bool answers_value(const struct wire_op *op)
            op->type == WIRE_OP_ADD_DECIMAL || (op->flags & WIRE_OP_RETURN_OLD) != 0;
 }
 
+/* The request of parcels that are added now. */
+static struct router_request *request_new_now(struct router_courier *courier)
+{
+    uint64_t timeout_us = (uint64_t)courier->config.request_timeout_ms * 1000;
+    return request_new(courier, courier->now_us + timeout_us, 0 /* flags */);
+}
+
+static void parcel_append(struct router_courier *courier, struct router_request *request,
+                          struct router_parcel parcel)
+{
+    request->parcels =
+        base_array_reserve(courier->allocator, request->parcels, &request->parcel_capacity,
+                           request->parcel_count + 1, sizeof(*request->parcels));
+    request->parcels[request->parcel_count++] = parcel;
+    courier->parcel_count++;
+    request->writes |= parcel.writes;
+}
+
 static void add_parcel(struct router_courier *courier, struct router_request *request,
                        const struct wire_op *op, struct router_parcel parcel)
 {
@@ -179,13 +193,8 @@ static void add_parcel(struct router_courier *courier, struct router_request *re
     uint8_t *at = router_buffer_grow(&request->bytes, size);
     wire_op_write(at, size, op);
     courier->bytes_size += size;
-    request->parcels =
-        base_array_reserve(courier->allocator, request->parcels, &request->parcel_capacity,
-                           request->parcel_count + 1, sizeof(*request->parcels));
-    request->parcels[request->parcel_count++] = parcel;
-    courier->parcel_count++;
+    parcel_append(courier, request, parcel);
     wire_request_end(request->bytes.data, request->bytes.size, (uint16_t)request->parcel_count);
-    request->writes |= parcel.writes;
     request->value_ops += answers_value(op);
 }
 
@@ -240,8 +249,9 @@ void router_courier_add(struct router_courier *courier, uint64_t owner, const st
         add_parcel(courier, tail, op, parcel);
         return;
     }
-    struct router_request *request = request_new(courier);
+    struct router_request *request = request_new_now(courier);
     request->keyed = true;
+    request->ordered = true;
     request->owner = owner;
     request->order = order;
     add_parcel(courier, request, op, parcel);
@@ -257,17 +267,60 @@ void router_courier_add(struct router_courier *courier, uint64_t owner, const st
 void router_courier_add_group(struct router_courier *courier, uint32_t group,
                               const struct wire_op *op, void *call, uint32_t part)
 {
-    struct router_request *request = request_new(courier);
+    struct router_request *request = request_new_now(courier);
     request->group = router_courier_group(courier, group);
     TORC_ASSERT(request->group != NULL);
     add_parcel(courier, request, op, (struct router_parcel){call, part, wire_op_writes(op->type)});
     router_request_route(courier, request);
 }
 
+/* The operations of a whole request, for wire_op_next. */
+static struct wire_request whole_ops(const struct router_request *request)
+{
+    return (struct wire_request){.op_count = request->op_count,
+                                 .ops =
+                                     base_bytes_of(request->bytes.data + WIRE_REQUEST_HEADER_SIZE,
+                                                   request->bytes.size - WIRE_REQUEST_HEADER_SIZE)};
+}
+
+/* Where its first operation that writes is, or its first when none does. */
+static size_t find_route(const struct router_request *request)
+{
+    struct wire_request ops = whole_ops(request);
+    struct wire_op op;
+    size_t at = 0;
+    for (size_t cursor = 0; wire_op_next(&ops, &cursor, &op); at = cursor) {
+        if (wire_op_writes(op.type))
+            return WIRE_REQUEST_HEADER_SIZE + at;
+    }
+    return WIRE_REQUEST_HEADER_SIZE;
+}
+
+void router_courier_add_request(struct router_courier *courier,
+                                const struct router_courier_request *added)
+{
+    TORC_ASSERT(added->op_count > 0 && added->ops.size > 0);
+    struct router_request *request = request_new(courier, added->deadline_us, added->flags);
+    request->whole = true;
+    request->keyed = added->group == 0;
+    request->op_count = added->op_count;
+    router_buffer_append(&request->bytes, added->ops);
+    courier->bytes_size += added->ops.size;
+    wire_request_end(request->bytes.data, request->bytes.size, added->op_count);
+    request->route_at = find_route(request);
+    enum wire_op_type type = (enum wire_op_type)request->bytes.data[request->route_at];
+    parcel_append(courier, request, (struct router_parcel){added->call, 0, wire_op_writes(type)});
+    if (!request->keyed) {
+        request->group = router_courier_group(courier, added->group);
+        TORC_ASSERT(request->group != NULL);
+    }
+    router_request_route(courier, request);
+}
+
 void router_courier_await_map(struct router_courier *courier, void *call)
 {
     TORC_ASSERT(courier->map == NULL);
-    struct router_request *request = request_new(courier);
+    struct router_request *request = request_new_now(courier);
     struct wire_op nothing = {.type = WIRE_OP_COUNT}; /* Never sent. */
     add_parcel(courier, request, &nothing, (struct router_parcel){call, 0, false});
     router_request_route(courier, request);
@@ -276,11 +329,43 @@ void router_courier_await_map(struct router_courier *courier, void *call)
 /* ---- Routing
  * ------------------------------------------------------------------------------------- */
 
-/* The key of the first operation: those of one request share it, or at least its hash. */
+/* The key that it goes to. Parcels of one request share it, or at least its hash. */
 static struct base_bytes request_key(const struct router_request *request)
 {
-    const uint8_t *op = request->bytes.data + WIRE_REQUEST_HEADER_SIZE;
+    size_t at = request->whole ? request->route_at : WIRE_REQUEST_HEADER_SIZE;
+    const uint8_t *op = request->bytes.data + at;
     return base_bytes_of(op + WIRE_OP_HEADER_SIZE, base_get_le16(op + 4));
+}
+
+static uint32_t key_group(const struct router_courier *courier, struct base_bytes key)
+{
+    const struct ring *ring = courier->map->ring;
+    return ring_lookup(ring, ring_token(key, ring->vnode_bits));
+}
+
+/* Whether some key belongs to another group than the one that it goes to. */
+static bool is_spread(const struct router_courier *courier, const struct router_request *request)
+{
+    struct wire_request ops = whole_ops(request);
+    uint32_t group = key_group(courier, request_key(request));
+    struct wire_op op;
+    for (size_t cursor = 0; wire_op_next(&ops, &cursor, &op);) {
+        if (key_group(courier, op.key) != group)
+            return true;
+    }
+    return false;
+}
+
+static void refuse_spread(struct router_courier *courier, struct router_request *request)
+{
+    struct router_outcome outcome = {
+        .type = ROUTER_REFUSED,
+        .status = TORC_UNSUPPORTED,
+        .reason = "its keys belong to several shards; a common {tag} keeps keys together",
+    };
+    courier->counters.refused++;
+    request->state = ROUTER_REQUEST_HELD; /* In no list. */
+    router_request_finish(courier, request, &outcome, NULL);
 }
 
 /* The answer of what has waited for nothing but the map. */
@@ -305,11 +390,14 @@ void router_request_route(struct router_courier *courier, struct router_request 
         tell_of_map(courier, request);
         return;
     }
-    if (request->keyed) {
-        const struct ring *ring = courier->map->ring;
-        uint64_t token = ring_token(request_key(request), ring->vnode_bits);
-        request->group = router_courier_group(courier, ring_lookup(ring, token));
+    /* One that may have happened before its keys parted is answered from its record. */
+    bool may_have_run = request->writes && request->in_doubt;
+    if (request->whole && request->keyed && !may_have_run && is_spread(courier, request)) {
+        refuse_spread(courier, request);
+        return;
     }
+    if (request->keyed)
+        request->group = router_courier_group(courier, key_group(courier, request_key(request)));
     request->state = ROUTER_REQUEST_WAITING;
     router_request_list_append(&request->group->waiting, request);
 }
@@ -348,27 +436,19 @@ static void request_forget(struct router_courier *courier, struct router_request
 {
     router_request_unlist(courier, request);
     remove_by_number(courier, request);
-    if (request->older != NULL)
-        request->older->younger = request->younger;
-    else
-        courier->oldest = request->younger;
-    if (request->younger != NULL)
-        request->younger->older = request->older;
-    else
-        courier->youngest = request->older;
-    if (request->keyed && request->state == ROUTER_REQUEST_HELD) {
+    router_deadlines_remove(courier, request);
+    if (request->ordered && request->state == ROUTER_REQUEST_HELD) {
         struct router_request *before = find_by_order(courier, request->owner, request->order);
         while (before->held != request)
             before = before->held;
         before->held = request->held;
-    } else if (request->keyed) {
+    } else if (request->ordered) {
         remove_by_order(courier, request);
         if (request->held != NULL) {
             insert_by_order(courier, request->held);
             router_request_route(courier, request->held);
         }
     }
-    courier->request_count--;
     courier->parcel_count -= request->parcel_count;
     courier->bytes_size -= request->bytes.size;
     courier->counters.requests++;
@@ -383,7 +463,7 @@ static void parcels_tell(struct router_courier *courier, struct router_request *
     size_t cursor = 0;
     for (size_t i = 0; i < count; i++) {
         struct wire_result result;
-        if (answer != NULL) {
+        if (answer != NULL && !request->whole) {
             bool more = wire_result_next(answer, &cursor, &result);
             TORC_ASSERT(more);
             each.result = &result;
@@ -405,12 +485,17 @@ void router_request_finish(struct router_courier *courier, struct router_request
     request_recycle(courier, request);
 }
 
+size_t router_request_ops(const struct router_request *request)
+{
+    return request->whole ? request->op_count : request->parcel_count;
+}
+
 size_t router_request_fitting(const struct router_request *request,
                               const struct wire_answer *answer)
 {
     struct wire_result result;
     size_t cursor = 0, count = 0;
-    while (!request->writes && wire_result_next(answer, &cursor, &result)) {
+    while (!request->whole && !request->writes && wire_result_next(answer, &cursor, &result)) {
         if (result.kind == WIRE_RESULT_ERROR && result.error == WIRE_ERROR_TOO_LARGE)
             return count;
         count++;

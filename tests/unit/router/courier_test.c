@@ -16,7 +16,15 @@
  * of requests, three nodes that take turns in leading, and a network that loses, delays and doubles
  * messages. The nodes share one state, as replicas do; what is tested is the courier.
  */
-enum { NODES = 3, KEYS = 4, OWNERS = 3, RECORDS_MAX = 4096, QUEUE_MAX = 512, WINDOW = 3 };
+enum {
+    NODES = 3,
+    KEYS = 4,
+    OWNERS = 3,
+    WHOLES = 200,
+    RECORDS_MAX = 4096,
+    QUEUE_MAX = 512,
+    WINDOW = 3
+};
 
 struct flying { /* A message on its way. */
     uint64_t at_us;
@@ -37,12 +45,14 @@ struct world {
     uint64_t silent[2]; /* Requests that get no answer. */
     bool large;         /* Values are. */
     bool nameless;      /* The map knows no node's storage. */
+    bool parted;        /* There are two groups. */
     struct flying queue[QUEUE_MAX];
     size_t queue_count;
     struct { /* Request records: numbers that were executed, with their answers. */
         uint64_t number;
         int64_t results[64];
         uint16_t count;
+        bool check_failed;
     } records[RECORDS_MAX];
     size_t record_count;
     int64_t counters[KEYS];                    /* The state. */
@@ -61,10 +71,60 @@ static void hash_in(struct world *world, uint64_t number)
     world->hash ^= world->hash >> 29;
 }
 
-/* Parts carry owner and key; `call` is the world. */
+/* A request that is added whole: increments of some keys, behind a check. */
+struct whole {
+    unsigned keys; /* A bit for each. */
+    bool fails;    /* The check will not hold. */
+    uint64_t deadline_us;
+    enum router_outcome_type outcome; /* 0: none yet. */
+    enum torc_status status;
+};
+
+/* Results of the increments, behind that of the check. */
+static void whole_answered(struct world *world, const struct whole *whole,
+                           const struct wire_answer *answer)
+{
+    struct wire_result result;
+    size_t cursor = 0;
+    cr_assert_eq(answer->status, whole->fails ? WIRE_CHECK_FAILED : WIRE_DONE);
+    if (whole->fails) {
+        cr_assert_eq(answer->detail, 0);
+        return;
+    }
+    cr_assert(wire_result_next(answer, &cursor, &result));
+    for (uint32_t key = 0; key < KEYS; key++) {
+        if ((whole->keys >> key & 1) == 0)
+            continue;
+        cr_assert(wire_result_next(answer, &cursor, &result));
+        cr_assert_eq(result.kind, WIRE_RESULT_INTEGER);
+        world->acknowledged[key]++;
+    }
+    cr_assert_not(wire_result_next(answer, &cursor, &result));
+}
+
+static void whole_done(struct world *world, struct whole *whole,
+                       const struct router_outcome *outcome)
+{
+    world->told++;
+    hash_in(world, (uint64_t)outcome->type << 32 | whole->keys);
+    cr_assert_eq(whole->outcome, 0, "one outcome each");
+    whole->outcome = outcome->type;
+    whole->status = outcome->status;
+    cr_assert_null(outcome->result);
+    if (outcome->type == ROUTER_ANSWERED)
+        whole_answered(world, whole, outcome->answer);
+    for (uint32_t key = 0; key < KEYS && outcome->type == ROUTER_UNKNOWN; key++)
+        world->unknown[key] += !whole->fails && (whole->keys >> key & 1) != 0;
+}
+
+/* Parts carry owner and key; `call` is the world, or a whole request. */
 static void done(void *context, void *call, uint32_t part, const struct router_outcome *outcome)
 {
     struct world *world = context;
+    if (call != world) {
+        whole_done(world, call, outcome);
+        return;
+    }
     uint32_t owner = part / KEYS, key = part % KEYS;
     cr_assert_eq(call, world);
     world->told++;
@@ -128,13 +188,13 @@ static void answer_map(struct world *world, uint32_t node)
                                                  "tcp://127.0.0.1:3"};
     Torc__Wire__Node nodes[NODES], *node_list[NODES];
     Torc__Wire__Replica replicas[NODES], *replica_list[NODES];
-    Torc__Wire__Group group = TORC__WIRE__GROUP__INIT, *group_list[] = {&group};
+    Torc__Wire__Group group = TORC__WIRE__GROUP__INIT, second, *group_list[] = {&group, &second};
     Torc__Wire__Ring ring = TORC__WIRE__RING__INIT;
     Torc__Wire__Limits limits = TORC__WIRE__LIMITS__INIT;
     Torc__Wire__Map map = TORC__WIRE__MAP__INIT;
     Torc__Wire__MapReply reply = TORC__WIRE__MAP_REPLY__INIT;
-    uint32_t owner = 1;
-    uint64_t epoch = 1;
+    uint32_t owners[] = {1, 2};
+    uint64_t epochs[] = {1, 1};
     for (uint32_t i = 0; i < NODES; i++) {
         nodes[i] = (Torc__Wire__Node)TORC__WIRE__NODE__INIT;
         nodes[i].id = i + 1;
@@ -151,9 +211,11 @@ static void answer_map(struct world *world, uint32_t node)
     group.id = 1;
     group.n_replicas = NODES;
     group.replicas = replica_list;
-    ring.n_owners = ring.n_epochs = 1;
-    ring.owners = &owner;
-    ring.epochs = &epoch;
+    second = group;
+    second.id = 2;
+    ring.n_owners = ring.n_epochs = world->parted ? 2 : 1;
+    ring.owners = owners;
+    ring.epochs = epochs;
     limits.key_size_max = 100;
     limits.value_size_max = world->large ? 10000 : 100;
     limits.request_size_max = world->large ? 20000 : 200;
@@ -161,13 +223,39 @@ static void answer_map(struct world *world, uint32_t node)
     map.cluster = (ProtobufCBinaryData){16, cluster};
     map.n_nodes = NODES;
     map.nodes = node_list;
-    map.n_groups = 1;
+    map.n_groups = world->parted ? 2 : 1;
     map.groups = group_list;
     map.ring = &ring;
     map.limits = &limits;
     reply.map = &map;
     reply.version = 1;
     answer(world, node, WIRE_TYPE_MAP, &reply.base, base_bytes_of(NULL, 0));
+}
+
+/* An answer without results. */
+static size_t turn_away(struct world *world, const struct wire_request *request, uint8_t *out,
+                        size_t capacity, enum wire_answer_status status)
+{
+    uint64_t detail = status == WIRE_CHECK_FAILED ? 0 : world->leader;
+    size_t size =
+        wire_answer_begin(out, capacity, status, request->number, clock_now(world), detail);
+    wire_answer_end(out, size, 0);
+    return size;
+}
+
+/* Here a check for something to be there never holds, and other checks do. */
+static void run(struct world *world, const struct wire_request *request, size_t record)
+{
+    struct wire_op op;
+    for (size_t cursor = 0; wire_op_next(request, &cursor, &op);) {
+        if (op.type == WIRE_OP_CHECK && op.condition == WIRE_IF_PRESENT) {
+            world->records[record].check_failed = true;
+            return;
+        }
+        int64_t *counter = &world->counters[op.key.data[0] - 'a'];
+        *counter += op.type != WIRE_OP_CHECK;
+        world->records[record].results[world->records[record].count++] = *counter;
+    }
 }
 
 /* Executes a request, or answers from its record. */
@@ -188,12 +276,11 @@ static size_t execute(struct world *world, const struct wire_request *request, u
         cr_assert_lt(i, RECORDS_MAX);
         cr_assert_leq(request->op_count, 64);
         world->records[i].number = request->number;
-        struct wire_op op;
-        for (size_t cursor = 0; wire_op_next(request, &cursor, &op);)
-            world->records[i].results[world->records[i].count++] =
-                ++world->counters[op.key.data[0] - 'a'];
+        run(world, request, i);
         world->record_count++;
     }
+    if (world->records[i].check_failed)
+        return turn_away(world, request, out, capacity, WIRE_CHECK_FAILED);
     size_t size = wire_answer_begin(out, capacity, WIRE_DONE, request->number, clock_now(world), 0);
     for (uint16_t j = 0; j < world->records[i].count; j++) {
         struct wire_result result = {.kind = WIRE_RESULT_INTEGER,
@@ -202,16 +289,6 @@ static size_t execute(struct world *world, const struct wire_request *request, u
         size += wire_result_write(out + size, capacity - size, &result);
     }
     wire_answer_end(out, size, world->records[i].count);
-    return size;
-}
-
-/* What a node that does not execute says. */
-static size_t turn_away(struct world *world, const struct wire_request *request, uint8_t *out,
-                        size_t capacity, enum wire_answer_status status)
-{
-    size_t size =
-        wire_answer_begin(out, capacity, status, request->number, clock_now(world), world->leader);
-    wire_answer_end(out, size, 0);
     return size;
 }
 
@@ -358,9 +435,49 @@ static void add_some(struct world *world)
     router_courier_add(world->courier, owner + 1, &op, world, owner * KEYS + key);
 }
 
+/* Adds a check and increments of the keys of `whole`. */
+static void add_whole(struct world *world, struct whole *whole)
+{
+    uint8_t ops[512], name = 'a';
+    uint16_t count = 1;
+    struct wire_op check = {.type = WIRE_OP_CHECK,
+                            .condition = whole->fails ? WIRE_IF_PRESENT : WIRE_IF_ABSENT,
+                            .key = base_bytes_of(&name, 1)};
+    size_t size = wire_op_write(ops, sizeof(ops), &check);
+    for (uint32_t key = 0; key < KEYS; key++) {
+        name = (uint8_t)('a' + key);
+        struct wire_op op = {.type = WIRE_OP_ADD, .a = 1, .key = base_bytes_of(&name, 1)};
+        if ((whole->keys >> key & 1) == 0)
+            continue;
+        size += wire_op_write(ops + size, sizeof(ops) - size, &op);
+        count++;
+    }
+    struct router_courier_request request = {.ops = base_bytes_of(ops, size),
+                                             .op_count = count,
+                                             .deadline_us = whole->deadline_us,
+                                             .call = whole};
+    world->added++;
+    router_courier_add_request(world->courier, &request);
+}
+
+static void add_some_whole(struct world *world, struct whole *whole)
+{
+    *whole = (struct whole){
+        .keys = (unsigned)base_prng_range(&world->prng, 1, (1 << KEYS) - 1),
+        .fails = base_prng_chance(&world->prng, 1, 4),
+        .deadline_us = world->now_us + base_prng_range(&world->prng, 0, 3000 * 1000),
+    };
+    if (router_courier_has_room(world->courier, 1, 0))
+        add_whole(world, whole);
+    else
+        whole->deadline_us = UINT64_MAX; /* Never added. */
+}
+
 /* One life: faults for a while, then calm until every parcel has its outcome. */
 static void live(struct world *world, uint64_t seed)
 {
+    static struct whole wholes[WHOLES];
+    size_t whole_count = 0;
     world_init(world, seed);
     for (unsigned step = 0; step < 1500; step++) {
         world->now_us += base_prng_range(&world->prng, 1, 5000);
@@ -370,7 +487,12 @@ static void live(struct world *world, uint64_t seed)
             router_courier_peer_lost(world->courier, (uint32_t)base_prng_range(&world->prng, 0, 2));
         if (base_prng_chance(&world->prng, 2, 3))
             add_some(world);
+        if (whole_count < WHOLES && base_prng_chance(&world->prng, 1, 6))
+            add_some_whole(world, &wholes[whole_count++]);
         turn(world);
+        for (size_t i = 0; i < whole_count; i++)
+            cr_assert(wholes[i].outcome != 0 || wholes[i].deadline_us > world->now_us,
+                      "told at the deadline");
     }
     world->calm = true;
     world->leader = world->leader == 0 ? 2 : world->leader;
@@ -598,4 +720,97 @@ Test(router_courier, nodes_are_known_by_their_storage)
         cr_assert_not(is_heard(&world, 0, 0), "no node at all");
         world_fini(&world);
     }
+}
+
+/* A check that does not hold ends a whole request, and nothing of it happens. */
+Test(router_courier, a_check_ends_all_of_a_request)
+{
+    static struct world world;
+    struct whole wholes[2] = {{.keys = 3, .fails = true, .deadline_us = UINT64_C(1) << 40},
+                              {.keys = 7, .deadline_us = UINT64_C(1) << 40}};
+    world_init(&world, 3);
+    world.calm = true;
+    add_whole(&world, &wholes[0]);
+    add_whole(&world, &wholes[1]);
+    cr_assert_eq(router_courier_inflight(world.courier), 2, "one parcel each");
+    turn_until(&world, 0);
+    cr_assert(wholes[0].outcome == ROUTER_ANSWERED && wholes[1].outcome == ROUTER_ANSWERED);
+    cr_assert(world.counters[0] == 1 && world.counters[2] == 1);
+    world_fini(&world);
+}
+
+/* Keys of two groups in one request are refused as soon as a map shows it. */
+Test(router_courier, keys_of_two_groups_are_refused)
+{
+    static struct world world;
+    struct whole before = {.keys = (1 << KEYS) - 1, .deadline_us = UINT64_C(1) << 40};
+    struct whole after = before, near = before;
+    world_init(&world, 3);
+    world.calm = world.parted = true;
+    uint32_t groups[KEYS], others = 0;
+    for (uint32_t key = 0; key < KEYS; key++) {
+        uint8_t name = (uint8_t)('a' + key);
+        groups[key] = ring_vnode(ring_token(base_bytes_of(&name, 1), 1), 1);
+        others |= (uint32_t)(groups[key] != groups[0]) << key;
+    }
+    cr_assert_neq(others, 0, "the keys are spread");
+    near.keys = ~others & ((1 << KEYS) - 1);
+    add_whole(&world, &before);
+    turn_until(&world, 0);
+    cr_assert(before.outcome == ROUTER_REFUSED && before.status == TORC_UNSUPPORTED);
+    add_whole(&world, &after);
+    cr_assert(after.outcome == ROUTER_REFUSED && after.status == TORC_UNSUPPORTED);
+    cr_assert_eq(world.counters[0], 0);
+    add_whole(&world, &near); /* Goes to its group, of which nothing is heard here if it is 2. */
+    cr_assert_eq(near.outcome, 0);
+    router_courier_check(world.courier);
+    world_fini(&world);
+}
+
+/* Whoever ends tells what is still owed: of what was sent nobody knows, the rest did not happen. */
+Test(router_courier, what_is_abandoned_gets_its_outcome)
+{
+    static struct world world;
+    struct whole wholes[WINDOW + 2];
+    world_init(&world, 3);
+    world.calm = true;
+    add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+    turn_until(&world, 0);
+    for (size_t i = 0; i < WINDOW + 2; i++) {
+        wholes[i] = (struct whole){.keys = 1, .deadline_us = UINT64_C(1) << 40};
+        add_whole(&world, &wholes[i]);
+    }
+    turn(&world);
+    add_of(&world, 0, 1, (struct wire_op){.type = WIRE_OP_GET});
+    router_courier_abandon(world.courier);
+    cr_assert_eq(router_courier_inflight(world.courier), 0);
+    for (size_t i = 0; i < WINDOW + 2; i++)
+        cr_assert_eq(wholes[i].outcome, i < WINDOW ? ROUTER_UNKNOWN : ROUTER_NOTHING_DONE);
+    router_courier_check(world.courier);
+    world_fini(&world);
+}
+
+/* Each request has its own deadline, whatever their order. */
+Test(router_courier, deadlines_are_kept_in_any_order)
+{
+    enum { COUNT = 60 };
+    static struct world world;
+    struct whole wholes[COUNT];
+    world_init(&world, 3);
+    world.calm = true;
+    world.leader = 0;
+    for (size_t i = 0; i < COUNT; i++) {
+        uint64_t deadline_us = 1000 + 1000 * base_prng_range(&world.prng, 1, 30);
+        wholes[i] = (struct whole){.keys = 1, .deadline_us = deadline_us};
+        add_whole(&world, &wholes[i]);
+        router_courier_check(world.courier);
+    }
+    for (; world.now_us < 40000; world.now_us += 500) {
+        turn(&world);
+        for (size_t i = 0; i < COUNT; i++)
+            cr_assert_eq(wholes[i].outcome != 0, wholes[i].deadline_us <= world.now_us);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        cr_assert_eq(wholes[i].outcome, ROUTER_NOTHING_DONE);
+    world_fini(&world);
 }

@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "tests/sim/clients.h"
 
-enum { CLIENT_TOGETHER_MAX = 4, CLIENT_TOGETHER_PER_MILLE = 80 };
+enum { CLIENT_TOGETHER_PER_MILLE = 80 };
 
 static const char *const kind_letters[SIM_KEY_KINDS] = {"r", "c", "l", "e"};
 

@@ -22,6 +22,7 @@
 
 enum {
     CLIENT_BURST_MAX = SIM_TASKS_MAX,        /* Commands on their way at once. */
+    CLIENT_TOGETHER_MAX = 4,                 /* Keys of one command. */
     CLIENT_ASKED_MAX = 2 * CLIENT_BURST_MAX, /* With garbage between them. */
 };
 

@@ -93,7 +93,7 @@ void disk_lose_power(struct sim *sim, struct sim_host *host)
     struct fates fates = {.sim = sim};
     fates.tears = pending > 0 && sim_has(sim, SIM_FAULT_torn) && sim_chance(sim, 300) &&
                   faults_may_doom(sim, host);
-    host->struck |= fates.tears || host->lying;
+    host->struck |= fates.tears || host->lied;
     store_sim_device_power_loss(host->device, draw_fate, &fates);
     lost = sim->coverage->sectors_lost - lost;
     sim->coverage->sectors_torn += lost > 0 && lost < pending;

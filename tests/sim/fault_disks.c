@@ -97,7 +97,7 @@ void fault_lying(struct sim *sim)
     struct sim_host *host = victim(sim);
     if (host == NULL || host->lying)
         return;
-    host->lying = host->forgetful = true;
+    host->lying = host->lied = host->forgetful = true;
     store_sim_device_lie(host->device, true);
     sim_trace(sim, "lying disk", host->index, host->life, 0, 0);
     sim_push(sim, (struct sim_event){.at_us = sim->now_us + sim_draw(sim, 1000, DISKS_WHILE_US_MAX),

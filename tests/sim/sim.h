@@ -434,6 +434,7 @@ struct sim_host {
     enum sim_fault injected; /* Into its disk. */
     uint64_t faults_met;     /* By its disk, and counted. */
     bool lying;              /* Its disk says synced and is not. */
+    bool lied;               /* ... or was not, and some of that may yet be lost. */
     bool disk_failed;        /* An error was just met there. */
     uint32_t incarnation;    /* The highest that it had. */
     /* A disk that loses what it called durable: at most a minority of each group's voters. */

@@ -1,7 +1,9 @@
 /* Every request gets its outcome in time, always; and once healed all comes to rest. */
+#include <string.h>
+
 #include "tests/sim/clients.h"
 
-enum { CHECK_LATE_US = 2000000 };
+enum { CHECK_LATE_US = 2000000, CHECK_JOINED_SHARE = 4 };
 
 /* A whole router also begins only so many operations of all its clients, fewer where one command on
  * several keys waits for room; and those that somebody left behind come first. */
@@ -26,6 +28,22 @@ void check_outcome_in_time(struct sim *sim, const struct sim_task *task)
     if (sim->now_us - from_us > most_us)
         sim_fail(sim, "liveness", "client %u waited %llu us for an outcome", task->client + 1,
                  (unsigned long long)(sim->now_us - task->asked_us));
+}
+
+/* One that joined a request of others has what was left of its deadline. */
+void check_outcome_not_early(struct sim *sim, const struct sim_task *task,
+                             const struct router_outcome *outcome)
+{
+    bool given_up = outcome->type == ROUTER_UNKNOWN || outcome->type == ROUTER_NOTHING_DONE;
+    bool too_late = outcome->reason != NULL &&
+                    strncmp(outcome->reason, CLIENT_TOO_LATE, strlen(CLIENT_TOO_LATE)) == 0;
+    uint64_t waited_us = sim->now_us - task->asked_us;
+    uint64_t least_us = 1000ull * sim->options.request_timeout_ms;
+    if (given_up && !too_late && waited_us < least_us - least_us / CHECK_JOINED_SHARE)
+        sim_fail(sim, "deadline",
+                 "client %u is told after %llu us that operation %d on %s is given up",
+                 task->client + 1, (unsigned long long)waited_us, (int)task->op.type,
+                 sim->keys[task->key].name);
 }
 
 static bool group_at_rest(struct sim *sim, uint32_t group)

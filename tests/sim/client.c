@@ -324,6 +324,7 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
     TORC_ASSERT(part == 0 && task->busy);
     count(sim, outcome);
     check_outcome_in_time(sim, task);
+    check_outcome_not_early(sim, task, outcome);
     bool answered = outcome->type == ROUTER_ANSWERED;
     bool error = answered && outcome->result->kind == WIRE_RESULT_ERROR;
     sim_trace(sim, "outcome", task->client, task->key, (uint64_t)outcome->type,

@@ -26,6 +26,9 @@ enum {
     CLIENT_ASKED_MAX = 2 * CLIENT_BURST_MAX, /* With garbage between them. */
 };
 
+/* The one reason to give up before the deadline: the group's clock, which may be ahead. */
+#define CLIENT_TOO_LATE "it came too late to its group"
+
 /* ---- Streams. */
 
 enum sim_piece_type {

@@ -137,10 +137,11 @@ static struct router_outcome outcome_of_error(struct sim *sim, const struct sim_
     bool get = task->op.type == WIRE_OP_GET;
     struct base_bytes text = reply->bytes;
     result->kind = WIRE_RESULT_ERROR;
+    const char *reason = memmem(text.data, text.size, CLIENT_TOO_LATE, strlen(CLIENT_TOO_LATE));
     if (!get && resp_begins(text, "UNKNOWN outcome unknown: "))
-        return (struct router_outcome){.type = ROUTER_UNKNOWN};
+        return (struct router_outcome){.type = ROUTER_UNKNOWN, .reason = reason};
     if (resp_begins(text, get ? "TIMEOUT no answer: " : "TIMEOUT nothing was done: "))
-        return (struct router_outcome){.type = ROUTER_NOTHING_DONE};
+        return (struct router_outcome){.type = ROUTER_NOTHING_DONE, .reason = reason};
     if (!resp_begins(text, "ERR value would be larger than the limit"))
         fail(sim, stream, task, reply);
     return (struct router_outcome){.type = ROUTER_ANSWERED, .result = result};

@@ -816,6 +816,8 @@ void check_lease(struct sim *sim, const struct sim_host *host, uint32_t group,
 void check_node_map(struct sim *sim, struct sim_host *host);
 void check_router_map(struct sim *sim, struct sim_router *router);
 void check_outcome_in_time(struct sim *sim, const struct sim_task *task);
+void check_outcome_not_early(struct sim *sim, const struct sim_task *task,
+                             const struct router_outcome *outcome);
 /* Whether all replicas are at one slot with one state, and everything was read. */
 bool check_at_rest(struct sim *sim);
 void check_live_report(struct sim *sim);

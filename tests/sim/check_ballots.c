@@ -93,8 +93,8 @@ uint32_t check_entry_given(struct sim *sim, const struct sim_host *host,
     struct ledger_proposal added = {.ballot = record->ballot,
                                     .origin = record->origin,
                                     .kind = (enum consensus_entry_kind)record->tag,
-                                    .value = value,
-                                    .last_time = check_effects_proposed(sim, record)};
+                                    .value = value};
+    check_effects_proposed(sim, record, &added);
     return ledger_add(sim->ledger, slot, &added);
 }
 

@@ -23,6 +23,7 @@ struct ledger_proposal { /* A value in a slot at a ballot. */
     enum consensus_entry_kind kind;
     struct base_ballot origin;
     uint64_t last_time; /* Of its requests; 0: it has none. */
+    uint64_t counters;  /* That they add to: bits by number of the key. */
 };
 
 struct ledger_slot {
@@ -93,7 +94,7 @@ struct ledger_effects {
     size_t count, capacity;
     uint32_t *table; /* Places in the list, from 1, by request id. */
     size_t table_size;
-    bool unsure; /* Some may have been missed. */
+    uint64_t unsure; /* Counters of which some may have been missed, as bits. */
 };
 
 struct ledger_codec { /* check_codec.c: what it writes again, and with. */
@@ -183,9 +184,10 @@ void check_marked(struct sim *sim, const struct sim_host *host, uint32_t group, 
 void check_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
                    const struct shard_state *state);
 
-/* check_effects.c: an entry is proposed for the first time; returns the last time of its requests.
- * One is applied, and the state's clock is then this. At rest, when counters have been read. */
-uint64_t check_effects_proposed(struct sim *sim, const struct store_record *record);
+/* check_effects.c: an entry is proposed for the first time: of its requests the last time, and the
+ * counters. One is applied, and the state's clock is then this. At rest. */
+void check_effects_proposed(struct sim *sim, const struct store_record *record,
+                            struct ledger_proposal *proposal);
 void check_effects_applied(struct sim *sim, const struct sim_host *host, uint32_t group,
                            uint64_t slot, uint32_t proposal, uint64_t clock);
 void check_effects(struct sim *sim);

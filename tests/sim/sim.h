@@ -250,6 +250,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(late_copies_refused, true)                                                                   \
     X(requests_executed, true)                                                                     \
     X(effects_summed, true)                                                                        \
+    X(effects_unsure, false)                                                                       \
     X(copies_sent, true)                                                                           \
     X(probes, true)                                                                                \
     X(leaders_lost, true)                                                                          \

@@ -54,6 +54,8 @@
     X(RETRY_WITH_NEW_ID, "a router sends a request again as if it were another one")               \
     X(CREDIT_IGNORED, "a router sends more than the leader said that it takes")                    \
     X(DELETE_IN_BATCH_UNSEEN, "what a batch has deleted is still found in the state below it")     \
+    X(INDEX_ROW_KEPT, "a row of the index that nothing stands for stays for ever")                 \
+    X(INDEX_VERSION_WRONG, "the index has another version than the key")                           \
     X(INDEX_ROW_MISSING, "one of the nodes writes no index of expiries")                           \
     X(APPEND_REFUSED, "of what is appended, a third is said to be too large")                      \
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \

@@ -37,7 +37,7 @@ void shard_index_put(struct shard_run *run, uint64_t expiry_ms, uint64_t token,
     TORC_ASSERT(expiry_ms > 0);
     struct shard_machine *machine = run->machine;
     uint8_t version[SHARD_INDEX_SIZE];
-    base_put_le64(version, run->clock);
+    base_put_le64(version, run->clock + (TORC_MUTANT(INDEX_VERSION_WRONG) ? 1 : 0));
     shard_run_put(run, index_key(machine, expiry_ms, token, key),
                   base_bytes_of(version, sizeof(version)));
     if (machine->next_expiry_ms == 0 || expiry_ms < machine->next_expiry_ms)
@@ -130,7 +130,7 @@ static enum torc_status removal_run(struct shard_run *run, const struct removal 
     /* A row that lapses at the same time, but was written since, has taken over the index's row. */
     if (TORC_MUTANT(REMOVAL_BLIND) && row.stored)
         shard_row_delete(run, token, item->key, &row);
-    else if (!row.stored || row.expiry_ms != item->expiry_ms)
+    else if ((!row.stored || row.expiry_ms != item->expiry_ms) && !TORC_MUTANT(INDEX_ROW_KEPT))
         shard_index_delete(run, item->expiry_ms, token, item->key);
     else if (!row.live && row.stored_version == item->version)
         shard_row_expire(run, token, item->key, &row);

@@ -1,9 +1,11 @@
 /* At rest the replicas of a group that are at one slot hold the same rows, byte for byte (S7), as
  * they stand in the store; and a key that expires stands in the index of expiries. */
+#include "base/hlc.h"
 #include "shard/keys.h"
 #include "tests/sim/sim.h"
 
 static const char spaces[] = "deg";
+enum { ROWS_OVERDUE_MS = 3000 };
 
 static struct store_iterator *iterate(const struct sim_host *host, char letter, uint32_t group)
 {
@@ -71,6 +73,48 @@ static void check_index(struct sim *sim, const struct sim_host *host, uint32_t g
     store_iterator_free(rows);
 }
 
+/* A row of the index that nothing stands for is left by a write that did not look what it replaced,
+ * until its time has come; one that stands for a key must have that row's version, or the key would
+ * never be removed. */
+static void check_index_row(struct sim *sim, const struct sim_host *host, uint32_t group,
+                            struct base_bytes row, struct base_bytes value)
+{
+    uint64_t expiry_ms, token, version;
+    struct base_bytes key;
+    uint8_t at[SHARD_KEY_DATA_SIZE + sizeof(((struct sim_key *)NULL)->name)];
+    if (shard_key_index_read(row, &expiry_ms, &token, &key) != TORC_OK ||
+        shard_index_read(value, &version) != TORC_OK || key.size > sizeof(at) - SHARD_KEY_DATA_SIZE)
+        sim_fail(sim, "agreement", "group %u: node %u has a row of its index that does not decode",
+                 group, host->id);
+    if (expiry_ms + ROWS_OVERDUE_MS < base_hlc_to_ms(sim->clocks[group]))
+        sim_fail(sim, "agreement",
+                 "group %u: node %u has key %.*s in its index until %llu, and it is %llu", group,
+                 host->id, (int)key.size, (const char *)key.data, (unsigned long long)expiry_ms,
+                 (unsigned long long)base_hlc_to_ms(sim->clocks[group]));
+    struct store_value stored;
+    struct shard_data data;
+    shard_key_data_write(at, group, token, key);
+    if (store_kv_get(host->kv, NULL, base_bytes_of(at, SHARD_KEY_DATA_SIZE + key.size), &stored) !=
+        TORC_OK)
+        return;
+    bool same = shard_data_read(stored.bytes, &data) == TORC_OK && data.expiry_ms == expiry_ms;
+    if (same && data.version != version)
+        sim_fail(sim, "agreement",
+                 "group %u: node %u has key %.*s at version %llu, in its index at %llu", group,
+                 host->id, (int)key.size, (const char *)key.data, (unsigned long long)data.version,
+                 (unsigned long long)version);
+    store_value_release(&stored);
+}
+
+static void check_index_rows(struct sim *sim, const struct sim_host *host, uint32_t group)
+{
+    struct store_iterator *rows = iterate(host, 'e', group);
+    struct base_bytes row, value;
+    while (store_iterator_next(rows, &row, &value) == TORC_OK)
+        check_index_row(sim, host, group, row, value);
+    store_iterator_free(rows);
+}
+
 /* One whose state is to be like that of the others. */
 static bool counts(const struct sim *sim, const struct sim_host *host, uint32_t group)
 {
@@ -90,6 +134,7 @@ void check_rows(struct sim *sim)
             if (!counts(sim, host, g))
                 continue;
             check_index(sim, host, g);
+            check_index_rows(sim, host, g);
             for (const char *letter = spaces; first != NULL && *letter != '\0'; letter++)
                 compare_space(sim, first, host, g, *letter);
             first = first == NULL ? host : first;

@@ -135,7 +135,7 @@ struct torc_options {
     const char *const *seeds; /* Addresses of some nodes: "tcp://10.0.0.1:7401". */
     size_t seed_count;        /* At least one. */
     enum torc_completion completion;
-    uint32_t timeout_ms;      /* Of a call that gives none. 0: 5000. */
+    uint32_t timeout_ms;      /* Of a call that gives none. 0: 5000; at most 600,000. */
     uint32_t inflight_max;    /* Calls under way. 0: 4096; at most 1,000,000. */
     size_t inflight_size_max; /* Their keys and values together. 0: 256 MiB. */
 };
@@ -185,7 +185,7 @@ void torc_get_counters(struct torc *torc, struct torc_counters *ret_counters, si
 /* An empty request. */
 struct torc_request *torc_request_new(void);
 void torc_request_free(struct torc_request *request);
-/* Makes it empty again, keeping its memory. */
+/* Makes it empty again, to be filled anew. */
 void torc_request_clear(struct torc_request *request);
 /* Operations in it so far. */
 size_t torc_request_count(const struct torc_request *request);
@@ -212,7 +212,9 @@ enum torc_expiry {
 };
 
 enum torc_write_flags {
-    TORC_RETURN_OLD = 1 /* The result's bytes and expiry are those before the operation. */
+    /* The result's bytes and expiry are those before the operation, whether or not it was done. Not
+     * with TORC_IF_VERSION; of torc_request_expire only with TORC_IF_ALWAYS. */
+    TORC_RETURN_OLD = 1
 };
 
 /* How put, delete, expire, persist and check are done; NULL: always, without expiry. */
@@ -231,9 +233,9 @@ struct torc_write {
  * behind it, see struct torc_result.
  *
  * TORC_INVALID: the options do not fit the operation, or the key is empty; TORC_TOO_LARGE: a key
- * over 65,535 bytes, more than 4,096 operations, or more than 64 MiB. A request to which something
- * could not be appended stays flawed until it is cleared: a call refuses it with that status, so
- * it is enough to look there.
+ * over 65,535 bytes, more than 4,096 operations, or more than 32 MiB in all. A request to which
+ * something could not be appended stays flawed until it is cleared: a call refuses it with that
+ * status, so it is enough to look there.
  */
 /* Bytes: the value; expiry. */
 enum torc_status torc_request_get(struct torc_request *request, struct torc_bytes key);
@@ -295,7 +297,8 @@ enum torc_consistency {
 /* NULL in place of it: the defaults. */
 struct torc_call_options {
     size_t struct_size;
-    uint32_t timeout_ms;               /* Until the deadline, from now. 0: the handle's. */
+    uint32_t timeout_ms;               /* Until the deadline, from now. 0: the handle's; at most
+                                          600,000. */
     enum torc_consistency consistency; /* Of requests that only read; others are always exact. */
     uint32_t staleness_ms;             /* Of TORC_READ_STALE; at least 1. */
 };

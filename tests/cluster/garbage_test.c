@@ -183,17 +183,13 @@ static void frame_send(int fd, uint8_t flags, const void *bytes, size_t size)
 }
 
 /* The id that strangers cannot know. */
-static struct wire_id cluster_id(const struct cluster *cluster)
+static struct wire_id id_of(const struct cluster *cluster)
 {
-    char path[SCRATCH_PATH_SIZE + 16];
+    char text[CLUSTER_ID_DIGITS + 1];
     struct wire_id id;
-    snprintf(path, sizeof(path), "%s/cluster.json", cluster->dir);
-    json_t *json = json_load_file(path, 0, NULL);
-    const char *text = json_string_value(json_object_get(json, "cluster"));
-    CLUSTER_CHECK(text != NULL && strlen(text) == 2 * sizeof(id.bytes));
+    cluster_id(cluster, text);
     for (size_t i = 0; i < sizeof(id.bytes); i++)
         CLUSTER_CHECK(sscanf(text + 2 * i, "%2hhx", &id.bytes[i]) == 1);
-    json_decref(json);
     return id;
 }
 
@@ -298,7 +294,7 @@ int main(void)
                                     .ops_per_key_max = 5000,
                                     .seed = 6};
     struct workload *workload = workload_start(&load);
-    struct wire_id id = cluster_id(&cluster);
+    struct wire_id id = id_of(&cluster);
     size_t count = cluster_processes(&cluster, before);
     router_refuses(cluster.port);
     workload_wait(workload, OPS, WAIT_MS);

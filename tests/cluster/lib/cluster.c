@@ -173,16 +173,20 @@ const char *cluster_shard_binary(void)
     return binary_path(path, "shard/driver", "torc-shard");
 }
 
-int cluster_admin(char *output, size_t output_size, const char *const *arguments)
+void cluster_id(const struct cluster *cluster, char ret_id[CLUSTER_ID_DIGITS + 1])
+{
+    char path[SCRATCH_PATH_SIZE + 16];
+    snprintf(path, sizeof(path), "%s/cluster.json", cluster->dir);
+    json_t *json = json_load_file(path, 0, NULL);
+    const char *text = json_string_value(json_object_get(json, "cluster"));
+    CLUSTER_CHECK(text != NULL && strlen(text) == CLUSTER_ID_DIGITS);
+    memcpy(ret_id, text, CLUSTER_ID_DIGITS + 1);
+    json_decref(json);
+}
+
+int cluster_program(char *output, size_t output_size, const char *const *argv)
 {
     int fds[2];
-    char path[SCRATCH_PATH_SIZE];
-    const char *argv[CLUSTER_ARGUMENTS_MAX + 2] = {binary_path(path, "admin", "torc-admin")};
-    size_t count = 1;
-    for (; arguments[count - 1] != NULL; count++) {
-        CLUSTER_CHECK(count <= CLUSTER_ARGUMENTS_MAX);
-        argv[count] = arguments[count - 1];
-    }
     CLUSTER_CHECK(pipe2(fds, O_CLOEXEC) == 0);
     pid_t pid = fork();
     if (pid == 0) {
@@ -210,6 +214,17 @@ int cluster_admin(char *output, size_t output_size, const char *const *arguments
     while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
         continue;
     return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
+
+int cluster_admin(char *output, size_t output_size, const char *const *arguments)
+{
+    char path[SCRATCH_PATH_SIZE];
+    const char *argv[CLUSTER_ARGUMENTS_MAX + 2] = {binary_path(path, "admin", "torc-admin")};
+    for (size_t count = 1; arguments[count - 1] != NULL; count++) {
+        CLUSTER_CHECK(count <= CLUSTER_ARGUMENTS_MAX);
+        argv[count] = arguments[count - 1];
+    }
+    return cluster_program(output, output_size, argv);
 }
 
 int cluster_ask(const struct cluster *cluster, char *output, size_t output_size,

@@ -24,7 +24,8 @@ enum {
     CLUSTER_NODES_MAX = 16,
     CLUSTER_SETS_MAX = 16,
     CLUSTER_ARGUMENTS_MAX = 32,
-    CLUSTER_ID_SIZE = 8,
+    CLUSTER_ID_SIZE = 8, /* Of a process. */
+    CLUSTER_ID_DIGITS = 32,
 };
 
 /* Prints the reason and ends the test. Any thread. */
@@ -71,6 +72,12 @@ void cluster_down(struct cluster *cluster);
 /* Ends all processes and removes the directory. */
 void cluster_stop(struct cluster *cluster);
 
+/* The cluster's id, 32 hexadecimal digits. */
+void cluster_id(const struct cluster *cluster, char ret_id[CLUSTER_ID_DIGITS + 1]);
+
+/* Runs a program (argv[0] is its path, the last NULL) and returns its exit status, with its output
+ * as below. Any thread. */
+int cluster_program(char *output, size_t output_size, const char *const *argv);
 /*
  * Runs torc-admin with these arguments (the last NULL) and returns its exit status; its output,
  * errors with it, is written into output, cut when too long. Any thread.

@@ -5,7 +5,7 @@
 
 void history_values_init(struct history_values *values, const struct base_allocator *allocator)
 {
-    *values = (struct history_values){.allocator = allocator};
+    *values = (struct history_values){.allocator = allocator, .size_max = HISTORY_VALUE_SIZE_MAX};
     values->items =
         base_array_reserve(allocator, NULL, &values->capacity, 1, sizeof(*values->items));
     values->items[HISTORY_ABSENT] = (struct base_bytes){NULL, 0};

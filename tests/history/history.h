@@ -25,7 +25,8 @@ struct history_values {
     size_t count, capacity;
     uint32_t *slots; /* Open addressing; 0 is a free slot. */
     size_t slot_count;
-    size_t bytes; /* Held by values. */
+    size_t bytes;    /* Held by values. */
+    size_t size_max; /* What would be larger is refused; HISTORY_VALUE_SIZE_MAX, or set to less. */
 };
 
 enum { HISTORY_ABSENT = 0, HISTORY_VALUE_SIZE_MAX = 1 << 20 };

@@ -103,7 +103,7 @@ static struct effect effect_of_write_at(struct history_values *values,
     uint64_t offset = op->kind == HISTORY_APPEND ? before.size : op->offset;
     if (op->kind == HISTORY_SET_RANGE && part.size == 0)
         return (struct effect){true, state->value, (int64_t)before.size};
-    if (offset > HISTORY_VALUE_SIZE_MAX || part.size > HISTORY_VALUE_SIZE_MAX - offset)
+    if (offset > values->size_max || part.size > values->size_max - offset)
         return (struct effect){.applied = false};
     size_t size = offset + part.size > before.size ? offset + part.size : before.size;
     if (op->outcome == HISTORY_OK && op->result_number != (int64_t)size)

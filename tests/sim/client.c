@@ -77,14 +77,6 @@ void client_rest(struct sim *sim, struct sim_client *client)
         again(sim, client);
 }
 
-static void note_size(struct sim_key *key, const struct wire_op *op)
-{
-    if (op->type == WIRE_OP_APPEND)
-        key->appended += op->value.size;
-    else if (op->type == WIRE_OP_PUT && op->value.size > key->put_most)
-        key->put_most = op->value.size;
-}
-
 static void begin(struct sim *sim, struct sim_client *client, struct sim_task *task)
 {
     task->busy = true;
@@ -92,7 +84,6 @@ static void begin(struct sim *sim, struct sim_client *client, struct sim_task *t
     client->burst++;
     task->asked_us = sim->now_us;
     sim->keys[task->key].expiry.puts += task->op.type == WIRE_OP_PUT;
-    note_size(&sim->keys[task->key], &task->op);
     check_expiry_asked(&sim->keys[task->key], task);
     recorder_begin(sim, task);
     sim_trace(sim, "ask", client->index, task->key, task->op.type, task->op.value.size);
@@ -295,15 +286,14 @@ static void count(struct sim *sim, const struct router_outcome *outcome)
     sim->coverage->refused += outcome->type == ROUTER_REFUSED;
 }
 
-/* Only what may not fit is refused: nothing else that is asked for can be wrong. */
-static void check_error(struct sim *sim, const struct sim_task *task)
+/* Only APPEND may be too large: whether it was, its history tells. */
+static void check_error(struct sim *sim, const struct sim_task *task,
+                        const struct wire_result *result)
 {
-    const struct sim_key *key = &sim->keys[task->key];
-    bool may_be = task->op.type == WIRE_OP_APPEND &&
-                  key->put_most + key->appended > sim->map.limits.value_size_max;
-    if (!may_be)
-        sim_fail(sim, "answers", "client %u is told that its operation %d on %s is in error",
-                 task->client + 1, (int)task->op.type, key->name);
+    if (task->op.type != WIRE_OP_APPEND || result->error != WIRE_ERROR_TOO_LARGE)
+        sim_fail(sim, "answers", "client %u is told that its operation %d on %s is in error %d",
+                 task->client + 1, (int)task->op.type, sim->keys[task->key].name,
+                 (int)result->error);
 }
 
 static void note_outcome(struct sim *sim, const struct sim_task *task,
@@ -334,7 +324,7 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
         sim_fail(sim, "answers", "a request was refused: %s (%s)",
                  torc_status_text(outcome->status), outcome->reason);
     if (error)
-        check_error(sim, task);
+        check_error(sim, task, outcome->result);
     recorder_end(sim, task, outcome);
     remember(sim, task, outcome->type, error);
     check_expiry(sim, task, outcome);

@@ -3,7 +3,9 @@
 
 static struct history *history_of(struct sim *sim, const struct sim_key *key)
 {
-    return history_set_of(&sim->histories, base_bytes_text(key->name));
+    struct history *history = history_set_of(&sim->histories, base_bytes_text(key->name));
+    history->values.size_max = sim->options.limits.value_size_max;
+    return history;
 }
 
 static enum history_kind history_kind_of(enum wire_op_type type)
@@ -39,6 +41,21 @@ void recorder_begin(struct sim *sim, struct sim_task *task)
     task->history = history_begin(history, &begun);
 }
 
+static void note_answer(struct history *history, const struct sim_task *task,
+                        const struct wire_result *result, struct history_op *answer)
+{
+    bool get = task->op.type == WIRE_OP_GET;
+    /* An error: the value would be too large. */
+    bool refused = result->kind == WIRE_RESULT_ERROR || (result->kind == WIRE_RESULT_NIL && !get);
+    answer->outcome = refused ? HISTORY_REFUSED : HISTORY_OK;
+    answer->result_number = (int64_t)result->number;
+    if (get && result->kind == WIRE_RESULT_BYTES)
+        answer->result_value = history_value(&history->values, result->bytes);
+    /* The version of an absent key is its vnode's, which the key's history cannot know. */
+    bool absent = (get && result->kind == WIRE_RESULT_NIL) || task->op.type == WIRE_OP_DELETE;
+    answer->version = refused || absent ? 0 : result->version;
+}
+
 void recorder_end(struct sim *sim, const struct sim_task *task,
                   const struct router_outcome *outcome)
 {
@@ -47,22 +64,7 @@ void recorder_end(struct sim *sim, const struct sim_task *task,
         return;
     struct history *history = history_of(sim, key);
     struct history_op answer = {.return_time = ++sim->tick, .outcome = HISTORY_FAILED};
-    /* A value that would be too large: nothing was done. */
-    bool error = outcome->type == ROUTER_ANSWERED && outcome->result->kind == WIRE_RESULT_ERROR;
-    if (outcome->type == ROUTER_ANSWERED && !error) {
-        const struct wire_result *result = outcome->result;
-        bool get = task->op.type == WIRE_OP_GET;
-        answer.outcome = HISTORY_OK;
-        answer.version = result->version;
-        answer.result_number = (int64_t)result->number;
-        if (result->kind == WIRE_RESULT_NIL && !get)
-            answer.outcome = HISTORY_REFUSED;
-        if (get && result->kind == WIRE_RESULT_BYTES)
-            answer.result_value = history_value(&history->values, result->bytes);
-        /* The version of an absent key is its vnode's, which the key's history cannot know. */
-        if ((get && result->kind == WIRE_RESULT_NIL) || task->op.type == WIRE_OP_DELETE ||
-            answer.outcome == HISTORY_REFUSED)
-            answer.version = 0;
-    }
+    if (outcome->type == ROUTER_ANSWERED)
+        note_answer(history, task, outcome->result, &answer);
     history_end(history, task->history, &answer);
 }

@@ -137,6 +137,7 @@ static struct router_outcome outcome_of_error(struct sim *sim, const struct sim_
     bool get = task->op.type == WIRE_OP_GET;
     struct base_bytes text = reply->bytes;
     result->kind = WIRE_RESULT_ERROR;
+    result->error = WIRE_ERROR_TOO_LARGE;
     const char *reason = memmem(text.data, text.size, CLIENT_TOO_LATE, strlen(CLIENT_TOO_LATE));
     if (!get && resp_begins(text, "UNKNOWN outcome unknown: "))
         return (struct router_outcome){.type = ROUTER_UNKNOWN, .reason = reason};

@@ -509,8 +509,7 @@ struct sim_key { /* What clients know of a key. */
     int64_t added_acked, added_unknown; /* Counters. */
     struct sim_word *words;             /* Lists. */
     size_t word_count, words_capacity;
-    size_t put_most, appended; /* Bytes of the largest put, of all that was appended. */
-    uint64_t *values;          /* Hashes of what was put, of expiring ones. */
+    uint64_t *values; /* Hashes of what was put, of expiring ones. */
     size_t value_count, values_capacity;
     bool scanned;
     struct wire_result_kept { /* The last read, after healing. */

@@ -137,6 +137,19 @@ TEST_BODY(history_model, writes_in_place, set_up, tear_down)
     cr_assert(leads(NULL, op, NULL));
 }
 
+/* What would be larger than the limit is refused, and only that. */
+TEST_BODY(history_model, size_is_bounded, set_up, tear_down)
+{
+    values.size_max = 4;
+    struct history_op op = {.kind = HISTORY_APPEND, .value = value("cd")};
+    op.outcome = HISTORY_REFUSED;
+    cr_assert(leads("abx", op, "abx"));
+    cr_assert(!fits("ab", op));
+    op.outcome = HISTORY_OK;
+    op.result_number = 5;
+    cr_assert(!fits("abx", op));
+}
+
 /* Get and delete answer what is there. */
 TEST_BODY(history_model, get_and_delete, set_up, tear_down)
 {

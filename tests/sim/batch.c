@@ -19,6 +19,7 @@ enum {
     BATCH_LINES_MAX = 4096,
     BATCH_RUN_SECONDS_MAX = 300, /* A run of a batch that takes longer does not end. */
     BATCH_STACK_SIZE = 64 * 1024,
+    BATCH_INTERRUPTED = 130, /* The status that shells give to what Ctrl-C ends. */
 };
 
 /* ---- One run. */
@@ -124,6 +125,7 @@ static _Noreturn void work(const struct sim_arguments *arguments, struct shared 
                            struct worker *worker, uint64_t deadline_us)
 {
     dup2(fileno(worker->said), STDERR_FILENO);
+    signal(SIGINT, SIG_IGN);          /* It is for whoever waits. */
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* Whoever waits for it ended. */
     signal(SIGALRM, on_signal);
     for (;;) {
@@ -210,6 +212,25 @@ static void start(const struct sim_arguments *arguments, struct shared *shared,
     }
 }
 
+/* The batch that runs: Ctrl-C ends it after the runs that are under way. */
+static struct shared *interruptible;
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+    atomic_store(&interruptible->end, 0);
+}
+
+static void catch_interrupts(struct shared *shared)
+{
+    struct sigaction action = {.sa_handler = on_interrupt};
+    action.sa_flags = SA_RESTART | (int)SA_RESETHAND; /* A second one ends it at once. */
+    interruptible = shared;
+    sigaction(SIGINT, &action, NULL);
+}
+
 /* False: a seed failed, and what it said was shown. */
 static bool run_all(const struct sim_arguments *arguments, struct sim_tally *ret_tally)
 {
@@ -220,6 +241,7 @@ static bool run_all(const struct sim_arguments *arguments, struct sim_tally *ret
     atomic_store(&shared->next, arguments->first);
     atomic_store(&shared->end, arguments->last + 1);
     start(arguments, shared, deadline_us);
+    catch_interrupts(shared);
     struct worker *failed = wait_all(shared, arguments->jobs);
     if (failed != NULL)
         show_failure(arguments, failed);
@@ -228,6 +250,7 @@ static bool run_all(const struct sim_arguments *arguments, struct sim_tally *ret
         fclose(shared->workers[i].said);
     }
     ret_tally->wall_us = now_us(CLOCK_MONOTONIC) - began_us;
+    signal(SIGINT, SIG_DFL);
     munmap(shared, sizeof(*shared));
     return failed == NULL;
 }
@@ -256,6 +279,29 @@ static bool may_report(const struct sim_arguments *arguments)
     return false;
 }
 
+/* What all came to. The status of the program. */
+static int conclude(const struct sim_arguments *arguments, const struct sim_tally *tally)
+{
+    if (tally->seeds > 0) {
+        sim_tally_print(tally, stdout);
+        printf("seeds %llu..%llu passed\n", (unsigned long long)arguments->first,
+               (unsigned long long)(arguments->first + tally->seeds - 1));
+    }
+    int status = arguments->report == NULL || tally->seeds == 0 ? 0 : report(arguments, tally);
+    if (interrupted != 0) {
+        fprintf(stderr, "sim: interrupted after %llu seeds\n", (unsigned long long)tally->seeds);
+        return BATCH_INTERRUPTED;
+    }
+    char missing[BATCH_TEXT_SIZE];
+    if (!sim_narrowing_any(&arguments->narrowing) &&
+        sim_tally_missing(tally, missing, sizeof(missing)) > 0) {
+        fprintf(stderr, "FAILED: never happened in %llu seeds:%s\n",
+                (unsigned long long)tally->seeds, missing);
+        return 1;
+    }
+    return status;
+}
+
 int sim_batch_main(const struct sim_arguments *arguments)
 {
     static struct sim_tally tally;
@@ -267,17 +313,7 @@ int sim_batch_main(const struct sim_arguments *arguments)
         return 2;
     if (!run_all(arguments, &tally))
         return 1;
-    sim_tally_print(&tally, stdout);
-    printf("seeds %llu..%llu passed\n", (unsigned long long)arguments->first,
-           (unsigned long long)(arguments->first + tally.seeds - 1));
-    char missing[BATCH_TEXT_SIZE];
-    if (!sim_narrowing_any(&arguments->narrowing) &&
-        sim_tally_missing(&tally, missing, sizeof(missing)) > 0) {
-        fprintf(stderr, "FAILED: never happened in %llu seeds:%s\n",
-                (unsigned long long)tally.seeds, missing);
-        return 1;
-    }
-    return arguments->report == NULL ? 0 : report(arguments, &tally);
+    return conclude(arguments, &tally);
 }
 
 int sim_batch_replay(const struct sim_arguments *arguments)

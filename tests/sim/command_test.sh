@@ -52,6 +52,17 @@ wait "$batch" && fail "a batch whose process was killed passes"
 grep -q '^FAILED: seed [0-9]*: its process ended by signal 9' "$work/failure" || fail "kill -9: $(cat "$work/failure")"
 "$sim" --help | grep -q -- '--shrink' || fail "--help does not tell of --shrink"
 
+# One that is interrupted says what it came to so far.
+"$sim" --seeds 1..100000 >"$work/said" 2>"$work/failure" &
+batch=$!
+until pgrep -P "$batch" >/dev/null; do sleep 0.05; done
+sleep 1
+kill -INT "$batch"
+wait "$batch"
+[[ $? == 130 ]] || fail "a batch that was interrupted says $?"
+grep -q '^seeds 1\.\.[0-9]* passed' "$work/said" || fail "interrupted: $(tail -3 "$work/said")"
+grep -q '^sim: interrupted after [1-9]' "$work/failure" || fail "interrupted: $(cat "$work/failure")"
+
 # Figures of time differ from run to run; nothing else may.
 table() {
     "$sim" --seeds 1..20 "$@" | sed -E 's/, [0-9]+ simulated hours an hour of one core//;s/, [0-9]+ a second of one core//'

@@ -240,6 +240,61 @@ static bool check_names(const struct sim_mutants *options)
     return true;
 }
 
+/* A word that stands at `words`, as text of its own. */
+static void copy_word(const char *words, char ret_word[MUTANTS_CHECKER_SIZE])
+{
+    size_t size = strcspn(words, " ");
+    size = size < MUTANTS_CHECKER_SIZE ? size : MUTANTS_CHECKER_SIZE - 1;
+    memcpy(ret_word, words, size);
+    ret_word[size] = '\0';
+}
+
+static bool is_checker(const char *word)
+{
+    for (size_t i = 0; i < sizeof(notices) / sizeof(notices[0]); i++) {
+        if (notices[i].checkers != NULL && is_named(notices[i].checkers, word))
+            return true;
+    }
+    return false;
+}
+
+/* Each checker once, where it first stands. */
+static void print_checkers(FILE *out)
+{
+    char shown[MUTANTS_TEXT_SIZE] = " ";
+    for (size_t i = 0; i < sizeof(notices) / sizeof(notices[0]); i++) {
+        const char *at = notices[i].checkers == NULL ? "" : notices[i].checkers;
+        for (; *at != '\0'; at += strcspn(at, " "), at += strspn(at, " ")) {
+            char word[MUTANTS_CHECKER_SIZE];
+            copy_word(at, word);
+            if (is_named(shown, word))
+                continue;
+            size_t size = strlen(shown);
+            snprintf(shown + size, sizeof(shown) - size, "%s ", word);
+        }
+    }
+    fprintf(out, "%s\n", shown);
+}
+
+/* Who alone is to count is known as well. */
+static bool check_checkers(const struct sim_mutants *options)
+{
+    for (uint32_t n = 0; n < options->name_count; n++) {
+        const char *at = strchr(options->names[n], '=');
+        at = at == NULL ? "" : at + 1 + strspn(at + 1, " ");
+        for (; *at != '\0'; at += strcspn(at, " "), at += strspn(at, " ")) {
+            char word[MUTANTS_CHECKER_SIZE];
+            copy_word(at, word);
+            if (is_checker(word))
+                continue;
+            fprintf(stderr, "sim: there is no checker '%s'; these notice planted bugs:", word);
+            print_checkers(stderr);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void judge_all(const struct sim_mutants *options, struct verdict *verdicts)
 {
     uint32_t running = 0, shown = 1;
@@ -270,7 +325,7 @@ static void judge_all(const struct sim_mutants *options, struct verdict *verdict
 
 int sim_mutants_main(const struct sim_mutants *options)
 {
-    if (options->seeds > MUTANTS_SEEDS_MAX || !check_names(options))
+    if (options->seeds > MUTANTS_SEEDS_MAX || !check_names(options) || !check_checkers(options))
         return 2;
     struct verdict *verdicts = share(MUTANT_COUNT * sizeof(*verdicts));
     judge_all(options, verdicts);

@@ -26,4 +26,5 @@ expect 1 '^FRESH_WITHOUT_ROUND  *EQUAL ' FRESH_WITHOUT_ROUND
 expect 1 '^SYNC_SKIPPED  *SURVIVES .* by others)' SYNC_SKIPPED=lease
 expect 1 '^1 of 2 caught' SYNC_SKIPPED FRESH_WITHOUT_ROUND
 expect 2 "no mutant 'NO_SUCH_BUG'" NO_SUCH_BUG
+expect 2 "no checker 'nobody'; .* recovery " "SYNC_SKIPPED=recovery nobody"
 exit "$failed"

@@ -449,7 +449,7 @@ void router_courier_check(const struct router_courier *courier)
         TORC_ASSERT(group->leader != ROUTER_NO_LEADER || group->sent.count == 0);
         TORC_ASSERT(group->leader == ROUTER_NO_LEADER || group->leader < group->replica_count);
     }
-    size_t requests = 0, parcels = 0, bytes = 0;
+    size_t requests = 0, parcels = 0, bytes = 0, stale = 0;
     router_deadlines_check(courier);
     for (; requests < courier->request_count; requests++) {
         const struct router_request *at = courier->deadlines[requests];
@@ -457,8 +457,10 @@ void router_courier_check(const struct router_courier *courier)
         listed += at->state == ROUTER_REQUEST_HELD;
         parcels += at->parcel_count;
         bytes += at->bytes.size;
+        stale += at->stale;
     }
     TORC_ASSERT(requests == listed);
+    TORC_ASSERT(stale == courier->stale_count);
     TORC_ASSERT(parcels == courier->parcel_count);
     TORC_ASSERT(bytes == courier->bytes_size);
 }

@@ -121,11 +121,12 @@ void router_courier_add_group(struct router_courier *courier, uint32_t group,
 struct router_courier_request {
     struct base_bytes ops; /* Encoded, each as wire_request_read would take it. */
     uint16_t op_count;
-    uint8_t flags;        /* WIRE_REQUEST_*. */
-    uint32_t group;       /* Of the map; 0: the one that owns the keys, of which every operation has
-                             one then. */
-    uint64_t deadline_us; /* On the clock of router_courier_turn. */
-    void *call;           /* Comes back in done, with part 0. */
+    uint8_t flags;  /* WIRE_REQUEST_*. */
+    uint32_t group; /* Of the map; 0: the one that owns the keys, of which every operation has
+                       one then. */
+    uint32_t staleness_ms; /* With WIRE_REQUEST_STALE. */
+    uint64_t deadline_us;  /* On the clock of router_courier_turn. */
+    void *call;            /* Comes back in done, with part 0. */
 };
 /*
  * Adds a request whose operations take effect together, or not at all; what `request` points to is

@@ -14,6 +14,8 @@
 #include "router/courier.h"
 #include "wire/body.h"
 
+enum { ROUTER_LAST_TIME_AT = 32 /* In an encoded request. */ };
+
 /* ---- Requests -----------------------------------------------------------------------------------
  */
 
@@ -35,6 +37,7 @@ struct router_request {
     bool keyed;       /* Goes where its keys are; else to its group. */
     bool ordered;     /* Waits for its turn among those of its owner and key. */
     bool whole;       /* Added as it is: one parcel for all of its operations. */
+    bool stale;       /* Any replica may answer it. */
     bool writes;      /* Any of its operations may change something. */
     size_t value_ops; /* How many of its operations answer with a value. */
     bool stamped; /* Its last time is set: it was sent at least once, and never changes again. */
@@ -97,6 +100,10 @@ struct router_group {
     uint64_t pause_until_us; /* The leader was busy. */
     uint32_t busy_rounds;
     uint64_t resend_us; /* Age at which a sent request is sent again. */
+    /* Reads that any replica may answer are put to one after the other while no leader answers:
+     * to which one next, and not before when. */
+    uint32_t stale_next;
+    uint64_t stale_at_us;
 };
 
 /* ---- The whole ----------------------------------------------------------------------------------
@@ -125,6 +132,7 @@ struct router_courier {
 
     uint64_t number_last, serial_last;
     size_t parcel_count, request_count, bytes_size; /* In flight. */
+    size_t stale_count;                             /* Of the requests: any replica may answer. */
     struct router_request **deadlines; /* All requests: a heap, the one to end first at its top. */
     size_t deadline_capacity;
     struct router_request_list unrouted;

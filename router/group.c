@@ -157,6 +157,8 @@ void router_group_welcome(struct router_courier *courier, struct router_group *g
         return;
     }
     struct router_replica *replica = &group->replicas[index];
+    if (welcome->credit > replica->credit)
+        replica->credit = welcome->credit;
     if (welcome->leader_node != envelope->node) {
         if (group->leader == index)
             leader_set(courier, group, ROUTER_NO_LEADER);
@@ -164,8 +166,6 @@ void router_group_welcome(struct router_courier *courier, struct router_group *g
         follow_hint(courier, group, welcome->leader_node);
         return;
     }
-    if (welcome->credit > replica->credit)
-        replica->credit = welcome->credit;
     group->request_time_max_ms = welcome->request_time_max_ms;
     /* Whoever led before this one has not seen what was answered since: its clock is behind. */
     if (group->leader != index && welcome->clock >= group->clock)
@@ -417,8 +417,9 @@ static void request_send(struct router_courier *courier, struct router_group *gr
 {
     struct router_replica *leader = &group->replicas[group->leader];
     if (!request->stamped || TORC_MUTANT(RESTAMPED)) {
-        enum { LAST_TIME_AT = 32 };
-        base_put_le64(request->bytes.data + LAST_TIME_AT, last_time(courier, group, request));
+        if (!request->stale)
+            base_put_le64(request->bytes.data + ROUTER_LAST_TIME_AT,
+                          last_time(courier, group, request));
         request->stamped = true;
     } else if (TORC_MUTANT(RETRY_WITH_NEW_ID)) {
         enum { CLIENT_LOW_AT = 16 };
@@ -494,12 +495,94 @@ static void leader_turn(struct router_courier *courier, struct router_group *gro
     }
 }
 
+/* Whether a request needs no leader, and has none that answers. */
+static bool is_unled(const struct router_courier *courier, const struct router_group *group,
+                     const struct router_request *request)
+{
+    if (!request->stale)
+        return false;
+    if (request->state == ROUTER_REQUEST_WAITING)
+        return group->leader == ROUTER_NO_LEADER;
+    return courier->now_us - request->sent_at_us >= (uint64_t)courier->config.silence_ms * 1000;
+}
+
+/* The next replica in turn that takes requests and is not the one asked already; NULL: none. */
+static struct router_replica *stale_replica(struct router_group *group)
+{
+    for (uint32_t i = 0; i < group->replica_count; i++) {
+        uint32_t index = group->stale_next++ % group->replica_count;
+        struct router_replica *replica = &group->replicas[index];
+        if (index != group->leader && replica->sequence < replica->credit)
+            return replica;
+    }
+    return NULL;
+}
+
+/* Copies of those requests of a list, as far as credit and the message's size allow. They stay
+ * where they are: whoever answers first is heard, and whoever may not answer is not waited for. */
+static uint32_t stale_copy(struct router_courier *courier, const struct router_group *group,
+                           struct router_request *at, struct router_replica *replica, size_t start)
+{
+    uint32_t count = 0;
+    for (; at != NULL && replica->sequence < replica->credit; at = at->next) {
+        size_t size = courier->payloads.size - start + at->bytes.size;
+        if (!is_unled(courier, group, at))
+            continue;
+        if (size > at->bytes.size && size > courier->config.message_size_max)
+            break;
+        at->stamped = true;
+        router_buffer_append(&courier->payloads, router_buffer_bytes(&at->bytes));
+        replica->sequence++;
+        courier->counters.copies++;
+        count++;
+    }
+    return count;
+}
+
+/* Whether there may be such requests; the first of those that were sent is the oldest. */
+static bool may_be_unled(const struct router_courier *courier, const struct router_group *group)
+{
+    uint64_t silence_us = (uint64_t)courier->config.silence_ms * 1000;
+    const struct router_request *oldest = group->sent.first;
+    return courier->stale_count > 0 &&
+           ((group->leader == ROUTER_NO_LEADER && group->waiting.first != NULL) ||
+            (oldest != NULL && courier->now_us - oldest->sent_at_us >= silence_us));
+}
+
+static void stale_turn(struct router_courier *courier, struct router_group *group)
+{
+    if (!may_be_unled(courier, group))
+        return;
+    if (courier->now_us < group->stale_at_us) {
+        router_courier_wake(courier, group->stale_at_us);
+        return;
+    }
+    group->stale_at_us = courier->now_us + (uint64_t)courier->config.probe_ms * 1000;
+    router_courier_wake(courier, group->stale_at_us);
+    struct router_replica *replica = stale_replica(group);
+    if (replica == NULL)
+        return;
+    Torc__Wire__Request head = TORC__WIRE__REQUEST__INIT;
+    size_t start = courier->payloads.size;
+    head.group = group->id;
+    head.sequence = replica->sequence + 1;
+    head.request_count = stale_copy(courier, group, group->waiting.first, replica, start);
+    head.request_count += stale_copy(courier, group, group->sent.first, replica, start);
+    if (head.request_count == 0)
+        return;
+    struct router_message *message =
+        router_courier_send(courier, replica->peer, replica->node, WIRE_TYPE_REQUEST, &head.base);
+    message->incarnation = replica->incarnation;
+    message->payload.size = courier->payloads.size - start;
+}
+
 void router_group_turn(struct router_courier *courier, struct router_group *group)
 {
     if (group->leader != ROUTER_NO_LEADER)
         leader_turn(courier, group);
     else
         probe(courier, group);
+    stale_turn(courier, group);
     for (uint32_t i = 0; i < group->replica_count; i++) {
         if (group->replicas[i].hello_wanted)
             hello_send(courier, group, &group->replicas[i]);

@@ -304,10 +304,14 @@ void router_courier_add_request(struct router_courier *courier,
     struct router_request *request = request_new(courier, added->deadline_us, added->flags);
     request->whole = true;
     request->keyed = added->group == 0;
+    request->stale = (added->flags & WIRE_REQUEST_STALE) != 0;
     request->op_count = added->op_count;
     router_buffer_append(&request->bytes, added->ops);
     courier->bytes_size += added->ops.size;
     wire_request_end(request->bytes.data, request->bytes.size, added->op_count);
+    courier->stale_count += request->stale;
+    if (request->stale)
+        base_put_le64(request->bytes.data + ROUTER_LAST_TIME_AT, added->staleness_ms);
     request->route_at = find_route(request);
     enum wire_op_type type = (enum wire_op_type)request->bytes.data[request->route_at];
     parcel_append(courier, request, (struct router_parcel){added->call, 0, wire_op_writes(type)});
@@ -451,6 +455,7 @@ static void request_forget(struct router_courier *courier, struct router_request
         }
     }
     courier->parcel_count -= request->parcel_count;
+    courier->stale_count -= request->stale;
     courier->bytes_size -= request->bytes.size;
     courier->counters.requests++;
 }

@@ -288,10 +288,15 @@ enum torc_status torc_request_check(struct torc_request *request, struct torc_by
  */
 
 enum torc_consistency {
-    TORC_READ_QUORUM = 0, /* Linearizable; trusts no clock. */
-    TORC_READ_LEASE = 1,  /* Linearizable while clocks run at like rates; needs a cluster made with
-                             leases, else it is as QUORUM. Faster: no round to other nodes. */
-    TORC_READ_STALE = 2   /* What a replica has that is not older than staleness_ms. */
+    /* Linearizable, and trusts no clock: the leader asks a majority whether it still leads. */
+    TORC_READ_QUORUM = 0,
+    /* Linearizable while clocks run at like rates: where the cluster was made with leases its
+     * leader answers at once under one, else as QUORUM. */
+    TORC_READ_LEASE = 1,
+    /* The state that a replica has, if that surely holds all that was acknowledged staleness_ms
+     * ago: of the leader, or of others while no leader answers; as QUORUM when none is so fresh.
+     * Two such reads in a row may go back in time. */
+    TORC_READ_STALE = 2
 };
 
 /* NULL in place of it: the defaults. */
@@ -300,7 +305,7 @@ struct torc_call_options {
     uint32_t timeout_ms;               /* Until the deadline, from now. 0: the handle's; at most
                                           600,000. */
     enum torc_consistency consistency; /* Of requests that only read; others are always exact. */
-    uint32_t staleness_ms;             /* Of TORC_READ_STALE; at least 1. */
+    uint32_t staleness_ms;             /* Of TORC_READ_STALE, at least 1; else 0. */
 };
 
 /* A completion function. `reply` is borrowed for the call. On the library's thread it must not wait

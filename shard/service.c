@@ -19,7 +19,14 @@ struct service_reads {
     uint64_t route;
     uint32_t generation; /* Tells uses of the slot apart: consensus echoes it in the read's id. */
     uint32_t next_free;
+    enum consensus_read_mode mode;
     bool again; /* Not under way: to be begun again from the start. */
+};
+
+/* Requests of the message that is being taken. */
+struct service_list {
+    struct base_bytes *items;
+    size_t count, capacity;
 };
 
 struct service_route {
@@ -51,9 +58,8 @@ struct shard_service {
     bool tick_wanted;
     uint64_t own_slot; /* Of the last entry that the leader made by itself. */
 
-    /* Scratch of one REQUEST message, kept. */
-    struct base_bytes *writes, *read_requests;
-    size_t writes_capacity, read_requests_capacity;
+    /* Scratch of one REQUEST message, kept. Reads as the group does them, and by a quorum. */
+    struct service_list writes, usual_reads, quorum_reads;
 };
 
 /* ---- Lifecycle
@@ -84,6 +90,19 @@ enum torc_status shard_service_new(const struct shard_service_config *config,
     return TORC_OK;
 }
 
+static void list_free(const struct shard_service *service, struct service_list *list)
+{
+    base_array_free(service->allocator, list->items, &list->capacity, sizeof(*list->items));
+}
+
+static void list_append(const struct shard_service *service, struct service_list *list,
+                        struct base_bytes item)
+{
+    list->items = base_array_reserve(service->allocator, list->items, &list->capacity,
+                                     list->count + 1, sizeof(*list->items));
+    list->items[list->count++] = item;
+}
+
 void shard_service_free(struct shard_service *service)
 {
     if (service == NULL)
@@ -93,10 +112,9 @@ void shard_service_free(struct shard_service *service)
         base_buffer_unref(service->reads[i].requests);
     base_free(allocator, service->reads,
               service->config.read_batches_max * sizeof(*service->reads));
-    base_array_free(allocator, service->writes, &service->writes_capacity,
-                    sizeof(*service->writes));
-    base_array_free(allocator, service->read_requests, &service->read_requests_capacity,
-                    sizeof(*service->read_requests));
+    list_free(service, &service->writes);
+    list_free(service, &service->usual_reads);
+    list_free(service, &service->quorum_reads);
     shard_outcomes_free(service->outcomes);
     shard_outcomes_free(service->answers);
     shard_pending_free(service->pending);
@@ -239,21 +257,22 @@ static void refuse_writes(struct shard_service *service, const struct base_bytes
 }
 
 /* The writes of a message: one entry, or as few as hold them. */
-static void propose_writes(struct shard_service *service, size_t count, uint64_t stamp,
-                           struct shard_turn *turn)
+static void propose_writes(struct shard_service *service, uint64_t stamp, struct shard_turn *turn)
 {
+    const struct base_bytes *writes = service->writes.items;
+    size_t count = service->writes.count;
     enum torc_status status = TORC_OK;
     size_t first = 0;
     while (first < count && status == TORC_OK) {
-        size_t size = WIRE_ENTRY_HEADER_SIZE + service->writes[first].size, end = first + 1;
-        while (end < count && size + service->writes[end].size <= service->config.entry_bytes_max)
-            size += service->writes[end++].size;
-        status = propose_entry(service, &service->writes[first], end - first, size, stamp, turn);
+        size_t size = WIRE_ENTRY_HEADER_SIZE + writes[first].size, end = first + 1;
+        while (end < count && size + writes[end].size <= service->config.entry_bytes_max)
+            size += writes[end++].size;
+        status = propose_entry(service, &writes[first], end - first, size, stamp, turn);
         if (status == TORC_OK)
             first = end;
     }
     if (status != TORC_OK)
-        refuse_writes(service, &service->writes[first], count - first, status, turn);
+        refuse_writes(service, &writes[first], count - first, status, turn);
 }
 
 /* Takes one request that writes; true: it goes into the message's entry. */
@@ -339,40 +358,41 @@ static void begin_reads(struct shard_service *service, uint32_t slot, struct sha
         return;
     }
     enum torc_status status = shard_group_read(service->group, read_id(service, slot),
-                                               service->config.read_mode, turn->now_ms);
+                                               service->reads[slot].mode, turn->now_ms);
     if (status == TORC_FULL)
         refuse_reads(service, slot, WIRE_BUSY, 0, turn);
     else if (status != TORC_OK)
         refuse_reads(service, slot, WIRE_NOT_LEADER, shard_service_leader_node(service), turn);
 }
 
-static void take_reads(struct shard_service *service, size_t count, uint64_t route,
-                       struct shard_turn *turn)
+static void take_reads(struct shard_service *service, const struct service_list *list,
+                       enum consensus_read_mode mode, uint64_t route, struct shard_turn *turn)
 {
     size_t size = 0;
-    for (size_t i = 0; i < count; i++)
-        size += service->read_requests[i].size;
+    for (size_t i = 0; i < list->count; i++)
+        size += list->items[i].size;
     uint32_t slot = service->reads_free;
     struct base_buffer *requests =
         slot == SERVICE_READ_NONE ? NULL : base_buffer_new(service->pool, size);
     if (requests == NULL) {
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < list->count; i++) {
             struct wire_request request;
-            enum torc_status read = wire_request_read(service->read_requests[i],
-                                                      &service->config.machine.limits, &request);
+            enum torc_status read =
+                wire_request_read(list->items[i], &service->config.machine.limits, &request);
             TORC_ASSERT(read == TORC_OK);
             answer_status(service, turn, route, WIRE_BUSY, request.number, 0);
         }
         return;
     }
     size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(requests->data + at, service->read_requests[i].data, service->read_requests[i].size);
-        at += service->read_requests[i].size;
+    for (size_t i = 0; i < list->count; i++) {
+        memcpy(requests->data + at, list->items[i].data, list->items[i].size);
+        at += list->items[i].size;
     }
     service->reads_free = service->reads[slot].next_free;
     service->reads[slot].requests = requests;
     service->reads[slot].route = route;
+    service->reads[slot].mode = mode;
     begin_reads(service, slot, turn);
 }
 
@@ -411,6 +431,31 @@ static void evaluate_reads(struct shard_service *service, uint32_t slot, struct 
         reads->answered += request.encoded.size;
     }
     free_reads(service, slot);
+}
+
+/* A STALE read, answered from the state as it stands if that is surely not too old; false: it is
+ * not for this replica to say. Nothing here may lead, and no clock is moved for what has expired
+ * since.
+ */
+static bool read_stale(struct shard_service *service, const struct wire_request *request,
+                       uint64_t route, struct shard_turn *turn)
+{
+    struct consensus_info info;
+    shard_group_info(service->group, &info);
+    uint64_t age_ms = turn->now_ms - info.fresh_at_ms;
+    if (info.fresh_at_ms == 0 || age_ms > request->last_time ||
+        shard_group_is_stalled(service->group))
+        return false;
+    if (shard_replies_are_full(&turn->replies)) {
+        answer_status(service, turn, route, WIRE_BUSY, request->number, 0);
+        return true;
+    }
+    if (shard_machine_read(service->machine, request, 0 /* stamp */, service->answers) != TORC_OK) {
+        shard_outcomes_clear(service->answers);
+        return false;
+    }
+    show_answers(service, turn, route);
+    return true;
 }
 
 static void on_read(void *state, const struct consensus_read *read, struct shard_turn *turn)
@@ -482,25 +527,21 @@ static size_t refuse_unreadable(struct shard_service *service, struct base_bytes
 
 static void sort_request(struct shard_service *service, const struct wire_request *request,
                          const struct shard_request_batch *batch, uint64_t stamp,
-                         size_t *write_count, size_t *read_count, struct shard_turn *turn)
+                         struct shard_turn *turn)
 {
-    if (!wire_request_writes(request)) {
-        service->read_requests = base_array_reserve(
-            service->allocator, service->read_requests, &service->read_requests_capacity,
-            *read_count + 1, sizeof(*service->read_requests));
-        service->read_requests[(*read_count)++] = request->encoded;
-    } else if (admit_write(service, request, batch->route, stamp, turn)) {
-        service->writes =
-            base_array_reserve(service->allocator, service->writes, &service->writes_capacity,
-                               *write_count + 1, sizeof(*service->writes));
-        service->writes[(*write_count)++] = request->encoded;
+    if (wire_request_writes(request)) {
+        if (admit_write(service, request, batch->route, stamp, turn))
+            list_append(service, &service->writes, request->encoded);
+    } else if (request->flags == WIRE_REQUEST_QUORUM) {
+        list_append(service, &service->quorum_reads, request->encoded);
+    } else {
+        list_append(service, &service->usual_reads, request->encoded);
     }
 }
 
-/* The requests of a message, sorted: read_requests and writes, those to be refused answered. */
+/* The requests of a message into their lists, those to be refused answered. */
 static void sort_requests(struct shard_service *service, const struct shard_request_batch *batch,
-                          bool leads, uint64_t stamp, size_t *ret_writes, size_t *ret_reads,
-                          struct shard_turn *turn)
+                          bool leads, uint64_t stamp, struct shard_turn *turn)
 {
     struct base_bytes rest = batch->requests;
     for (uint32_t i = 0; i < batch->request_count; i++) {
@@ -515,8 +556,11 @@ static void sort_requests(struct shard_service *service, const struct shard_requ
         rest = base_bytes_of(rest.data + size, rest.size - size);
         if (status != TORC_OK)
             continue;
+        if (request.flags == WIRE_REQUEST_STALE &&
+            read_stale(service, &request, batch->route, turn))
+            continue;
         if (leads || (TORC_MUTANT(FOLLOWER_READS) && !wire_request_writes(&request)))
-            sort_request(service, &request, batch, stamp, ret_writes, ret_reads, turn);
+            sort_request(service, &request, batch, stamp, turn);
         else
             answer_status(service, turn, batch->route, WIRE_NOT_LEADER, request.number,
                           shard_service_leader_node(service));
@@ -534,12 +578,14 @@ void shard_service_request(struct shard_service *service, const struct shard_req
     shard_machine_info(service->machine, &machine);
     bool leads = follow_leadership(service, &info, turn) && machine.genesis;
     uint64_t stamp = leads ? next_stamp(service, clocks, turn->now_ms) : 0;
-    size_t write_count = 0, read_count = 0;
-    sort_requests(service, batch, leads, stamp, &write_count, &read_count, turn);
-    if (read_count > 0)
-        take_reads(service, read_count, batch->route, turn);
-    if (write_count > 0)
-        propose_writes(service, write_count, stamp, turn);
+    service->writes.count = service->usual_reads.count = service->quorum_reads.count = 0;
+    sort_requests(service, batch, leads, stamp, turn);
+    if (service->usual_reads.count > 0)
+        take_reads(service, &service->usual_reads, service->config.read_mode, batch->route, turn);
+    if (service->quorum_reads.count > 0)
+        take_reads(service, &service->quorum_reads, CONSENSUS_READ_QUORUM, batch->route, turn);
+    if (service->writes.count > 0)
+        propose_writes(service, stamp, turn);
 }
 
 /* ---- The state of the group

@@ -180,6 +180,21 @@ static enum torc_status request_ops_check(const struct wire_request *request,
     return cursor == request->ops.size ? TORC_OK : TORC_MALFORMED;
 }
 
+/* How a read is done is said at most once, and not of what writes. */
+static bool request_flags_fit(const struct wire_request *request)
+{
+    switch (request->flags) {
+    case 0:
+    case WIRE_REQUEST_INTERNAL:
+        return true;
+    case WIRE_REQUEST_QUORUM:
+    case WIRE_REQUEST_STALE:
+        return !wire_request_writes(request);
+    default:
+        return false;
+    }
+}
+
 /* An internal request has no client, so nobody else's id can be taken for it. */
 static bool request_identity_fits(const struct wire_request *request)
 {
@@ -212,11 +227,13 @@ enum torc_status wire_request_read(struct base_bytes bytes, const struct wire_li
             base_bytes_of(bytes.data + WIRE_REQUEST_HEADER_SIZE, size - WIRE_REQUEST_HEADER_SIZE),
         .encoded = base_bytes_of(bytes.data, size),
     };
-    if ((request.flags & ~WIRE_REQUEST_INTERNAL) != 0 || !request_identity_fits(&request))
+    if (!request_identity_fits(&request))
         return TORC_MALFORMED;
     if (request.op_count == 0 || request.op_count > WIRE_OPS_MAX)
         return TORC_MALFORMED;
     enum torc_status status = request_ops_check(&request, limits);
+    if (status == TORC_OK && !request_flags_fit(&request))
+        status = TORC_MALFORMED;
     if (status == TORC_OK)
         *ret_request = request;
     TORC_ASSERT(status == TORC_OK || status == TORC_MALFORMED || status == TORC_TOO_LARGE);

@@ -10,7 +10,7 @@
  *      0  u8   version (WIRE_OP_VERSION)      8  u64  client, high half
  *      1  u8   flags (WIRE_REQUEST_*)        16  u64  client, low half
  *      2  u16  operations                    24  u64  number
- *      4  u32  size of the whole request     32  u64  last time (base/hlc)
+ *      4  u32  size of the whole request     32  u64  last time (base/hlc); STALE: ms of age
  *     40  operations, one after the other
  *
  * An operation:
@@ -128,6 +128,11 @@ enum wire_request_flags {
     WIRE_REQUEST_INTERNAL = 1, /* Made by the group's leader itself: client, number and last time
                                   are 0, no record, no answer. Whoever takes requests from the
                                   network refuses it there. */
+    /* Of requests that only read; without either of them they are linearizable, by a lease where
+     * the group was made with leases, else by a quorum. */
+    WIRE_REQUEST_QUORUM = 2, /* By a quorum in any case: no clock is trusted. */
+    WIRE_REQUEST_STALE = 4,  /* From the state of any replica that is surely not older than the
+                                milliseconds which stand in the place of the last time. */
 };
 
 struct wire_client_id { /* Random, from the operating system, one per router or libtorc handle. */

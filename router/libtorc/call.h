@@ -41,6 +41,7 @@ struct libtorc_call {
     size_t ops_size;
     uint16_t op_count;
     uint8_t flags; /* WIRE_REQUEST_*. */
+    uint32_t staleness_ms;
     uint64_t deadline_us;
     struct libtorc_walk *walk; /* In place of operations; borrowed. */
 

@@ -32,11 +32,13 @@ static void walk_ask(struct libtorc_client *client, struct libtorc_call *call, u
     struct wire_op op = {.type = walk->type, .a = first, .b = walk->count};
     uint8_t encoded[WIRE_OP_HEADER_SIZE];
     wire_op_write(encoded, sizeof(encoded), &op);
-    struct router_courier_request request = {.ops = base_bytes_of(encoded, sizeof(encoded)),
-                                             .op_count = 1,
-                                             .group = group,
-                                             .deadline_us = client->now_us + walk->timeout_us,
-                                             .call = call};
+    struct router_courier_request request = {
+        .ops = base_bytes_of(encoded, sizeof(encoded)),
+        .op_count = 1,
+        .flags = wire_op_writes(walk->type) ? 0 : WIRE_REQUEST_QUORUM,
+        .group = group,
+        .deadline_us = client->now_us + walk->timeout_us,
+        .call = call};
     walk->pending++;
     router_courier_add_request(client->courier, &request);
 }
@@ -161,6 +163,7 @@ void libtorc_client_add(struct libtorc_client *client, struct libtorc_call *call
         .ops = base_bytes_of(call->ops, call->ops_size),
         .op_count = call->op_count,
         .flags = call->flags,
+        .staleness_ms = call->staleness_ms,
         .deadline_us = call->deadline_us,
         .call = call,
     };

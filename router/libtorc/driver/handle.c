@@ -326,6 +326,23 @@ static enum torc_status refuse(struct torc *torc, enum torc_status status)
     return status;
 }
 
+/* How the reads of a request are done; false: that is not a way. */
+static bool consistency_read(const struct torc_call_options *options, uint8_t *ret_flags)
+{
+    switch (options->consistency) {
+    case TORC_READ_QUORUM:
+        *ret_flags = WIRE_REQUEST_QUORUM;
+        return options->staleness_ms == 0;
+    case TORC_READ_LEASE:
+        *ret_flags = 0; /* What the group was made for. */
+        return options->staleness_ms == 0;
+    case TORC_READ_STALE:
+        *ret_flags = WIRE_REQUEST_STALE;
+        return options->staleness_ms > 0;
+    }
+    return false;
+}
+
 /* The call that was asked for; TORC_INVALID, TORC_TOO_LARGE. */
 static enum torc_status call_make(struct torc *torc, const struct torc_request *request,
                                   const struct torc_call_options *options,
@@ -337,10 +354,14 @@ static enum torc_status call_make(struct torc *torc, const struct torc_request *
         return TORC_INVALID;
     if (request->flaw != TORC_OK)
         return request->flaw;
-    if (request->op_count == 0 || !libtorc_handle_timeout(torc, read.timeout_ms, &timeout_us))
+    uint8_t flags;
+    if (request->op_count == 0 || !libtorc_handle_timeout(torc, read.timeout_ms, &timeout_us) ||
+        !consistency_read(&read, &flags))
         return TORC_INVALID;
     *ret_call = libtorc_call_new(router_buffer_bytes(&request->ops), request->op_count);
     (*ret_call)->deadline_us = libtorc_io_now_us() + timeout_us;
+    (*ret_call)->flags = request->writes ? 0 : flags;
+    (*ret_call)->staleness_ms = request->writes ? 0 : read.staleness_ms;
     return TORC_OK;
 }
 

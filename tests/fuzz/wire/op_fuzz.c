@@ -44,7 +44,8 @@ static size_t request_verify(struct base_bytes bytes)
     if (status != TORC_OK)
         return 0;
     TORC_ASSERT(lies_in(request.encoded, bytes));
-    TORC_ASSERT(request.flags <= WIRE_REQUEST_INTERNAL);
+    bool how = request.flags == WIRE_REQUEST_QUORUM || request.flags == WIRE_REQUEST_STALE;
+    TORC_ASSERT(how ? !wire_request_writes(&request) : request.flags <= WIRE_REQUEST_INTERNAL);
     size_t capacity = request.encoded.size;
     uint8_t *again = malloc(capacity);
     TORC_ASSERT(again != NULL);

@@ -46,6 +46,8 @@ struct world {
     bool large;         /* Values are. */
     bool nameless;      /* The map knows no node's storage. */
     bool parted;        /* There are two groups. */
+    uint32_t stopped;   /* This node hears nothing. */
+    bool fresh;         /* Those that do not lead may answer stale reads. */
     struct flying queue[QUEUE_MAX];
     size_t queue_count;
     struct { /* Request records: numbers that were executed, with their answers. */
@@ -84,6 +86,8 @@ struct whole {
 static void whole_answered(struct world *world, const struct whole *whole,
                            const struct wire_answer *answer)
 {
+    if (whole->keys == 0)
+        return; /* It only reads. */
     struct wire_result result;
     size_t cursor = 0;
     cr_assert_eq(answer->status, whole->fails ? WIRE_CHECK_FAILED : WIRE_DONE);
@@ -258,6 +262,22 @@ static void run(struct world *world, const struct wire_request *request, size_t 
     }
 }
 
+/* A stale read of one key. */
+static size_t read_one(struct world *world, const struct wire_request *request, uint8_t *out,
+                       size_t capacity)
+{
+    struct wire_op op;
+    size_t cursor = 0;
+    cr_assert(wire_op_next(request, &cursor, &op) && op.type == WIRE_OP_GET);
+    cr_assert_eq(request->last_time, 7000, "the greatest age");
+    struct wire_result result = {.kind = WIRE_RESULT_INTEGER,
+                                 .number = (uint64_t)world->counters[op.key.data[0] - 'a']};
+    size_t size = wire_answer_begin(out, capacity, WIRE_DONE, request->number, 1, 0);
+    size += wire_result_write(out + size, capacity - size, &result);
+    wire_answer_end(out, size, 1);
+    return size;
+}
+
 /* Executes a request, or answers from its record. */
 static size_t execute(struct world *world, const struct wire_request *request, uint8_t *out,
                       size_t capacity)
@@ -309,7 +329,9 @@ static void take_request(struct world *world, uint32_t node, const Torc__Wire__R
         answers++;
         uint8_t *at = payload + size;
         size_t capacity = sizeof(payload) - size;
-        if (!leads)
+        if (request.flags == WIRE_REQUEST_STALE && world->fresh)
+            size += read_one(world, &request, at, capacity);
+        else if (!leads)
             size += turn_away(world, &request, at, capacity, WIRE_NOT_LEADER);
         else if (!world->calm && base_prng_chance(&world->prng, 1, 20))
             size += turn_away(world, &request, at, capacity,
@@ -345,6 +367,8 @@ static void take(struct world *world, const struct flying *flying)
         return;
     }
     const ProtobufCMessage *body;
+    if (flying->node == world->stopped)
+        return;
     cr_assert_eq(wire_body_read(world->arena, &envelope, &body), TORC_OK);
     if (flying->type == WIRE_TYPE_MAP_REQUEST) {
         answer_map(world, flying->node);
@@ -812,5 +836,53 @@ Test(router_courier, deadlines_are_kept_in_any_order)
     }
     for (size_t i = 0; i < COUNT; i++)
         cr_assert_eq(wholes[i].outcome, ROUTER_NOTHING_DONE);
+    world_fini(&world);
+}
+
+/* Adds a read of key `a` that any replica may answer. */
+static void add_stale(struct world *world, struct whole *whole)
+{
+    uint8_t ops[64];
+    struct wire_op op = {.type = WIRE_OP_GET, .key = base_bytes_text("a")};
+    struct router_courier_request request = {
+        .ops = base_bytes_of(ops, wire_op_write(ops, sizeof(ops), &op)),
+        .op_count = 1,
+        .flags = WIRE_REQUEST_STALE,
+        .staleness_ms = 7000,
+        .deadline_us = whole->deadline_us,
+        .call = whole};
+    router_courier_add_request(world->courier, &request);
+}
+
+/* Without a leader, or with one that is silent, a stale read is put to the other replicas; those
+ * that may not answer are not waited for. */
+Test(router_courier, stale_reads_need_no_leader)
+{
+    static struct world world;
+    struct whole whole = {.deadline_us = 2000000};
+    world_init(&world, 3);
+    world.calm = world.fresh = true;
+    world.leader = 0;
+    add_stale(&world, &whole);
+    turn_until(&world, 0);
+    cr_assert_eq(whole.outcome, ROUTER_ANSWERED);
+    cr_assert_lt(world.now_us, 100000, "one round of questions to find out who takes requests");
+
+    world.leader = 1;
+    add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+    turn_until(&world, 0);
+    world.stopped = 1;
+    uint64_t before_us = world.now_us;
+    whole = (struct whole){.deadline_us = before_us + 2000000};
+    add_stale(&world, &whole);
+    turn_until(&world, 0);
+    cr_assert_eq(whole.outcome, ROUTER_ANSWERED);
+    cr_assert_lt(world.now_us, before_us + 300000, "a silence and a round");
+
+    world.fresh = false;
+    whole = (struct whole){.deadline_us = world.now_us + 900000};
+    add_stale(&world, &whole);
+    turn_until(&world, 0);
+    cr_assert_eq(whole.outcome, ROUTER_NOTHING_DONE, "nobody is fresh");
     world_fini(&world);
 }

@@ -687,3 +687,87 @@ Test(service, a_lease_that_ran_out_meanwhile_is_none)
     cr_assert_eq(status_of(bench, read), WIRE_DONE);
     bench_end(bench);
 }
+
+/* Adds a read that says how it is done. */
+static uint64_t add_read(struct bench *bench, const char *key, uint8_t flags, uint64_t age_ms)
+{
+    enum { FLAGS_AT = 1, LAST_TIME_AT = 32 };
+    size_t at = bench->size;
+    uint64_t number = add(bench, get(key));
+    bench->message[at + FLAGS_AT] = flags;
+    base_put_le64(bench->message + at + LAST_TIME_AT, age_ms);
+    return number;
+}
+
+/* Where reads go by lease, one that wants a quorum asks for it, beside others that do not. */
+Test(service, a_read_may_want_a_quorum)
+{
+    static struct bench bench;
+    bench_init(&bench, 8 << 20, 1 << 21, LEASE_MS);
+    rig_lead(&bench.rig);
+    rig_run(&bench.rig, 10);
+    bench.rig.cut = true;
+    uint64_t by_lease = add(&bench, get("a"));
+    uint64_t by_quorum = add_read(&bench, "a", WIRE_REQUEST_QUORUM, 0);
+    send(&bench);
+    rig_run(&bench.rig, 1);
+    cr_assert_eq(status_of(&bench, by_lease), WIRE_DONE);
+    cr_assert_null(rig_answer(&bench.rig, by_quorum), "nobody answers the leader");
+    bench.rig.cut = false;
+    rig_run(&bench.rig, 200);
+    cr_assert_eq(status_of(&bench, by_quorum), WIRE_DONE);
+    bench_end(&bench);
+}
+
+/* A state that is young enough answers stale reads at once; else they are read as others are. */
+Test(service, stale_reads_have_a_bound)
+{
+    struct bench *bench = bench_begin();
+    rig_run(&bench->rig, 500);
+    bench->rig.cut = true;
+    rig_run(&bench->rig, 50);
+    uint64_t young = add_read(bench, "a", WIRE_REQUEST_STALE, 10000);
+    uint64_t old = add_read(bench, "a", WIRE_REQUEST_STALE, 5);
+    send(bench);
+    rig_turn(&bench->rig);
+    cr_assert_eq(status_of(bench, young), WIRE_DONE);
+    cr_assert_null(rig_answer(&bench->rig, old), "it waits for a quorum");
+    bench->rig.cut = false;
+    rig_run(&bench->rig, 200);
+    cr_assert_eq(status_of(bench, old), WIRE_DONE);
+    bench_end(bench);
+}
+
+/* A replica that does not know how old its state is does not answer from it. */
+Test(service, a_state_of_unknown_age_answers_nothing)
+{
+    static struct bench bench;
+    bench_init(&bench, 1 << 20, 1 << 20, 0 /* lease */);
+    uint64_t number = add_read(&bench, "a", WIRE_REQUEST_STALE, UINT64_MAX);
+    send(&bench);
+    rig_run(&bench.rig, 1);
+    cr_assert_eq(status_of(&bench, number), WIRE_NOT_LEADER);
+    bench_end(&bench);
+}
+
+/* Nor does one whose turn has no more room, or whose state is damaged or stalled. */
+Test(service, stale_reads_are_bounded_too)
+{
+    struct bench *bench = bench_begin();
+    static char value[VALUE_SIZE_MAX + 1];
+    memset(value, 'v', VALUE_SIZE_MAX);
+    add(bench, put("a", value));
+    send(bench);
+    rig_run(&bench->rig, 500);
+    size_t first = bench->number + 1, done = 0, busy = 0;
+    for (int i = 0; i < 40; i++)
+        add_read(bench, "a", WIRE_REQUEST_STALE, 10000);
+    send(bench);
+    rig_turn(&bench->rig);
+    for (uint64_t number = first; number <= bench->number; number++) {
+        done += status_of(bench, number) == WIRE_DONE;
+        busy += status_of(bench, number) == WIRE_BUSY;
+    }
+    cr_assert(done > 0 && busy > 0 && done + busy == 40);
+    bench_end(bench);
+}

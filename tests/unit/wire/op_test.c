@@ -617,3 +617,26 @@ Test(op, fields_out_of_range_are_refused)
     keys[8] = 0;
     cr_assert_eq(wire_key_next(base_bytes_of(keys, size), &cursor, &token, &key), TORC_MALFORMED);
 }
+
+/* A request that only reads may say how, in one way; one that writes may not. */
+Test(op, reads_say_how_they_are_done)
+{
+    static struct built built;
+    struct wire_request request;
+    const struct wire_op read = op_of(WIRE_OP_GET), write = op_of(WIRE_OP_DELETE);
+    for (uint8_t flags = 0; flags < 16; flags++) {
+        for (int writes = 0; writes < 2; writes++) {
+            bool how = flags == WIRE_REQUEST_QUORUM || flags == WIRE_REQUEST_STALE;
+            if (flags == WIRE_REQUEST_INTERNAL)
+                continue; /* Of other operations. */
+            build_begin(&built, flags);
+            build_op(&built, &read);
+            if (writes == 1)
+                build_op(&built, &write);
+            bool fits = flags == 0 || (how && writes == 0);
+            cr_assert_eq(build_read(&built, &request), fits ? TORC_OK : TORC_MALFORMED, "flags %d",
+                         flags);
+            cr_assert(!fits || request.flags == flags);
+        }
+    }
+}

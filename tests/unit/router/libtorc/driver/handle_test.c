@@ -79,7 +79,16 @@ static void calls_end(void)
     struct torc *torc = open_good(TORC_COMPLETE_ON_THREAD);
     struct torc_request *empty = torc_request_new();
     struct torc_call_options long_call = {.struct_size = sizeof(long_call), .timeout_ms = 600001};
+    struct torc_call_options stale[] = {
+        {.struct_size = sizeof(stale[0]), .consistency = TORC_READ_STALE, .staleness_ms = 5},
+        {.struct_size = sizeof(stale[0]), .consistency = TORC_READ_LEASE},
+        {.struct_size = sizeof(stale[0]), .consistency = TORC_READ_STALE},
+        {.struct_size = sizeof(stale[0]), .staleness_ms = 5},
+        {.struct_size = sizeof(stale[0]), .consistency = (enum torc_consistency)3},
+    };
     struct torc_reply *replies[] = {
+        torc_get(torc, torc_text("key"), &stale[0]),
+        torc_get(torc, torc_text("key"), &stale[1]),
         torc_get(torc, torc_text("key"), NULL),
         torc_put(torc, torc_text("key"), torc_text("value"), NULL, NULL),
         torc_delete(torc, torc_text("key"), NULL, NULL),
@@ -88,10 +97,13 @@ static void calls_end(void)
         torc_call(torc, empty, NULL),
         torc_get(torc, torc_text("key"), &long_call),
         torc_get(torc, torc_text(""), NULL),
+        torc_get(torc, torc_text("key"), &stale[2]),
+        torc_get(torc, torc_text("key"), &stale[3]),
+        torc_get(torc, torc_text("key"), &stale[4]),
     };
     for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
         CHECK(torc_reply_outcome(replies[i]) == TORC_DID_NOT_HAPPEN);
-        CHECK(torc_reply_status(replies[i]) == (i < 5 ? TORC_TIMEOUT : TORC_INVALID));
+        CHECK(torc_reply_status(replies[i]) == (i < 7 ? TORC_TIMEOUT : TORC_INVALID));
         torc_reply_free(replies[i]);
     }
     uint64_t count;
@@ -101,7 +113,7 @@ static void calls_end(void)
     CHECK(torc_count(torc, &long_call, &count) == TORC_INVALID);
     CHECK(torc_fd(torc) == -1 && torc_dispatch(torc, 0) == 0);
     torc_get_counters(torc, &counters, sizeof(counters));
-    CHECK(counters.calls == 7 && counters.did_not_happen == 7 && counters.refused == 3);
+    CHECK(counters.calls == 9 && counters.did_not_happen == 9 && counters.refused == 6);
     CHECK(counters.inflight == 0);
     torc_request_free(empty);
     torc_close(torc);

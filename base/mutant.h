@@ -58,6 +58,8 @@
     X(INDEX_VERSION_WRONG, "the index has another version than the key")                           \
     X(INDEX_ROW_MISSING, "one of the nodes writes no index of expiries")                           \
     X(APPEND_REFUSED, "of what is appended, a third is said to be too large")                      \
+    X(TTL_LOST, "one put of five stores its value without its time to live")                       \
+    X(EXPIRING_PUT_SKIPPED, "one put of five that is given a time to live is not done")            \
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \
     X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
     X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \

@@ -269,7 +269,7 @@ static void put_run(struct shard_run *run, const struct wire_op *op, uint64_t to
         result_value(run, row, version);
     else
         result_simple(run, holds ? WIRE_RESULT_OK : WIRE_RESULT_NIL, 0, version);
-    if (!holds)
+    if (!holds || (TORC_MUTANT(EXPIRING_PUT_SKIPPED) && timed && run->clock % 5 == 0))
         return;
     if (timed && is_past(run, expiry_ms)) {
         shard_row_delete(run, token, op->key, row);
@@ -277,6 +277,8 @@ static void put_run(struct shard_run *run, const struct wire_op *op, uint64_t to
     }
     if (op->expiry_mode == WIRE_EXPIRY_KEEP && row->live)
         expiry_ms = (int64_t)row->expiry_ms;
+    if (TORC_MUTANT(TTL_LOST) && run->clock % 5 == 0)
+        expiry_ms = 0;
     struct base_bytes value = op_value(op);
     uint8_t *at = shard_row_value(run, value.size);
     if (value.size > 0)

@@ -52,7 +52,7 @@ void client_fini(struct sim *sim)
     for (uint32_t i = 0; i < sim->key_count; i++) {
         struct sim_key *key = &sim->keys[i];
         base_array_free(sim->allocator, key->words, &key->words_capacity, sizeof(*key->words));
-        base_array_free(sim->allocator, key->values, &key->values_capacity, sizeof(*key->values));
+        check_expiry_free(sim, key);
         base_free(sim->allocator, key->last.bytes, key->last.size);
     }
     base_free(sim->allocator, sim->keys, sim->key_count * sizeof(*sim->keys));
@@ -83,8 +83,7 @@ static void begin(struct sim *sim, struct sim_client *client, struct sim_task *t
     client->in_flight++;
     client->burst++;
     task->asked_us = sim->now_us;
-    sim->keys[task->key].expiry.puts += task->op.type == WIRE_OP_PUT;
-    check_expiry_asked(&sim->keys[task->key], task);
+    check_expiry_asked(sim, &sim->keys[task->key], task);
     recorder_begin(sim, task);
     sim_trace(sim, "ask", client->index, task->key, task->op.type, task->op.value.size);
 }

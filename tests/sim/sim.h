@@ -495,11 +495,16 @@ struct sim_router {
     uint64_t map_version, epochs[1 << SIM_VNODE_BITS_MAX];
 };
 
-struct sim_expiry {       /* Of a key that is only put, with a time to live, and read. */
-    uint64_t known;       /* Newest version that was answered or seen. */
-    uint64_t until_ms;    /* Its end, in the group's time. */
-    uint64_t gone;        /* Newest version that was known when the key was said to be gone. */
-    uint64_t puts, ended; /* Asked for; ended so that it is known how. */
+struct sim_expiry { /* check_expiry.c: a key that is only put, with a time to live, and read. */
+    struct sim_put *puts; /* In the order in which they were asked for. */
+    size_t count, capacity;
+    uint64_t newest, newest_us; /* When the newest that was done was asked for; 0: none. */
+    uint64_t gone;              /* When the newest read that found nothing was asked for. */
+};
+
+struct sim_expiry_asked { /* What was known of such a key when it was asked for. */
+    uint64_t tick, newest, newest_us, gone, clock_ms;
+    size_t put; /* Its own. */
 };
 
 struct sim_key { /* What clients know of a key. */
@@ -509,8 +514,6 @@ struct sim_key { /* What clients know of a key. */
     int64_t added_acked, added_unknown; /* Counters. */
     struct sim_word *words;             /* Lists. */
     size_t word_count, words_capacity;
-    uint64_t *values; /* Hashes of what was put, of expiring ones. */
-    size_t value_count, values_capacity;
     bool scanned;
     struct wire_result_kept { /* The last read, after healing. */
         bool written, read, present;
@@ -536,9 +539,8 @@ struct sim_task { /* One operation on one key that a client has asked for. */
     size_t history; /* Place in the key's history. */
     size_t word;    /* Of the key's words: its own; of a read: how many there were. */
     uint64_t asked_us;
-    bool last;                  /* One of the operations after healing. */
-    uint64_t known, gone, puts; /* Of an expiring key, when it was asked for. */
-    bool settled;
+    bool last; /* One of the operations after healing. */
+    struct sim_expiry_asked expiry;
 };
 
 struct sim_client {
@@ -800,7 +802,8 @@ void check_clock(struct sim *sim, uint32_t group, uint64_t clock);
 void check_list_read(struct sim *sim, const struct sim_task *task,
                      const struct wire_result *result);
 /* What is known of the key when it is asked for; then what came of it. */
-void check_expiry_asked(const struct sim_key *key, struct sim_task *task);
+void check_expiry_asked(struct sim *sim, struct sim_key *key, struct sim_task *task);
+void check_expiry_free(struct sim *sim, struct sim_key *key);
 void check_expiry(struct sim *sim, const struct sim_task *task,
                   const struct router_outcome *outcome);
 void check_keys(struct sim *sim);

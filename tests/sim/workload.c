@@ -94,9 +94,6 @@ void workload_choose(struct sim *sim, struct sim_task *task)
         task->op.expiry_mode = WIRE_EXPIRY_RELATIVE;
         task->op.b = sim_draw(sim, 1, sim_chance(sim, 800) ? 500 : 8000);
         set_value(sim, task, "e", ++sim->value_number, 8);
-        key->values = base_array_reserve(sim->allocator, key->values, &key->values_capacity,
-                                         key->value_count + 1, sizeof(*key->values));
-        key->values[key->value_count++] = base_hash(task->op.value);
         return;
     case SIM_KEY_KINDS:
         break;

@@ -391,7 +391,7 @@ size_t torc_reply_failed_check(const struct torc_reply *reply);
 struct torc_scan_options {
     size_t struct_size;
     uint64_t start;      /* Where to begin: 0, or what torc_scan_position gave. */
-    uint32_t page;       /* Keys fetched at a time. 0: 1000; at most 100,000. */
+    uint32_t page;       /* Keys fetched of each shard at a time. 0: 1000; at most 100,000. */
     uint32_t timeout_ms; /* Of fetching them. 0: the handle's. */
 };
 
@@ -405,8 +405,8 @@ void torc_scan_close(struct torc_scan *scan);
  * a synchronous call, end nothing: the next call tries again where it was.
  */
 enum torc_status torc_scan_next(struct torc_scan *scan, struct torc_bytes *ret_key) TORC_MUST_CHECK;
-/* Where the key that was given last stands: a scan that starts there gives it again, and those that
- * share its position, then all that follow. */
+/* A place to go on from later: a scan that starts there gives some of the last keys again, at most
+ * a page of each shard, and then all that were not given. */
 uint64_t torc_scan_position(const struct torc_scan *scan);
 
 /* Counts all keys, shard after shard; timeout_ms is that of each step. */

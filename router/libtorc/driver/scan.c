@@ -17,8 +17,7 @@ struct torc_scan {
     struct torc *torc;
     struct libtorc_walk walk; /* The newest step; its rows are given out one by one. */
     size_t cursor;            /* In them. */
-    uint64_t position;
-    bool started, timed; /* `timed`: the timeout is one that the handle allows. */
+    bool started, timed;      /* `timed`: the timeout is one that the handle allows. */
 };
 
 /* Does a walk and waits for its end. */
@@ -52,7 +51,6 @@ struct torc_scan *torc_scan_open(struct torc *torc, const struct torc_scan_optio
                                         : read.page,
         .rows = router_buffer_empty(base_allocator_system()),
     };
-    scan->position = read.start;
     scan->timed = fits && libtorc_handle_timeout(torc, read.timeout_ms, &scan->walk.timeout_us);
     return scan;
 }
@@ -100,7 +98,6 @@ enum torc_status torc_scan_next(struct torc_scan *scan, struct torc_bytes *ret_k
         if (scan->started)
             status = wire_key_next(router_buffer_bytes(&walk->rows), &scan->cursor, &token, &key);
         if (status == TORC_OK && (!walk->bounded || token < walk->bound)) {
-            scan->position = token & ~UINT64_C(1);
             *ret_key = torc_bytes(key.data, key.size);
             return TORC_OK;
         }
@@ -118,7 +115,7 @@ enum torc_status torc_scan_next(struct torc_scan *scan, struct torc_bytes *ret_k
 
 uint64_t torc_scan_position(const struct torc_scan *scan)
 {
-    return scan->position;
+    return scan->walk.first; /* Within a step keys come group by group, in no order of their own. */
 }
 
 /* ---- Counting, clearing

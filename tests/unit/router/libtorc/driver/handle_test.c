@@ -128,7 +128,7 @@ static void scans_end(void)
     struct torc_scan *scan = torc_scan_open(torc, &options);
     CHECK(torc_scan_next(scan, &key) == TORC_TIMEOUT);
     CHECK(torc_scan_next(scan, &key) == TORC_TIMEOUT);
-    CHECK(torc_scan_position(scan) == 77);
+    CHECK(torc_scan_position(scan) == 76);
     torc_scan_close(scan);
     options.timeout_ms = 600001;
     scan = torc_scan_open(torc, &options);

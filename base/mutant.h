@@ -58,6 +58,9 @@
     X(INDEX_VERSION_WRONG, "the index has another version than the key")                           \
     X(INDEX_ROW_MISSING, "one of the nodes writes no index of expiries")                           \
     X(APPEND_REFUSED, "of what is appended, a third is said to be too large")                      \
+    X(APPEND_DROPS_TTL, "what is appended to loses its time to live")                              \
+    X(GAP_NOT_ZERO, "the bytes before an offset beyond the end are not zeros")                     \
+    X(ABSENT_BUT_STORED, "a key that has expired and is still stored counts as present")           \
     X(TTL_LOST, "one put of five stores its value without its time to live")                       \
     X(EXPIRING_PUT_SKIPPED, "one put of five that is given a time to live is not done")            \
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \

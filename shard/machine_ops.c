@@ -80,7 +80,7 @@ bool shard_op_holds(const struct wire_op *op, const struct shard_row *row)
     case WIRE_IF_ALWAYS:
         return true;
     case WIRE_IF_ABSENT:
-        return !row->live;
+        return TORC_MUTANT(ABSENT_BUT_STORED) ? !row->stored : !row->live;
     case WIRE_IF_PRESENT:
         return row->live;
     case WIRE_IF_VERSION:
@@ -374,7 +374,7 @@ static uint8_t *value_grown(struct shard_run *run, const struct shard_row *row, 
     if (old_size > 0)
         memcpy(at, row->value.data, old_size);
     if (size > old_size)
-        memset(at + old_size, 0, size - old_size);
+        memset(at + old_size, TORC_MUTANT(GAP_NOT_ZERO) ? 1 : 0, size - old_size);
     return at;
 }
 
@@ -401,7 +401,8 @@ static void set_range_run(struct shard_run *run, const struct wire_op *op, uint6
     uint8_t *at = value_grown(run, row, size);
     if (op->value.size > 0)
         memcpy(at + offset, op->value.data, op->value.size);
-    shard_row_put(run, token, op->key, row, row->live ? row->expiry_ms : 0, size);
+    bool keeps = row->live && !TORC_MUTANT(APPEND_DROPS_TTL);
+    shard_row_put(run, token, op->key, row, keeps ? row->expiry_ms : 0, size);
 }
 
 /* The bits that BIT_COUNT and BIT_POSITION look at. */

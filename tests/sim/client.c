@@ -7,7 +7,7 @@
 
 enum { CLIENT_TOGETHER_PER_MILLE = 80 };
 
-static const char *const kind_letters[SIM_KEY_KINDS] = {"r", "c", "l", "e"};
+static const char *const kind_letters[SIM_KEY_KINDS] = {"r", "c", "l", "e", "o"};
 
 static void init(struct sim *sim, uint32_t index)
 {
@@ -262,6 +262,7 @@ static void end(struct sim *sim, struct sim_task *task)
 void client_abandon(struct sim *sim, struct sim_task *task)
 {
     remember(sim, task, ROUTER_UNKNOWN, false);
+    own_abandoned(sim, task);
     sim->coverage->unknown++;
     end(sim, task);
 }
@@ -322,11 +323,12 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
     if (outcome->type == ROUTER_REFUSED)
         sim_fail(sim, "answers", "a request was refused: %s (%s)",
                  torc_status_text(outcome->status), outcome->reason);
-    if (error)
+    if (error && sim->keys[task->key].kind != SIM_KEY_OWN)
         check_error(sim, task, outcome->result);
     recorder_end(sim, task, outcome);
     remember(sim, task, outcome->type, error);
     check_expiry(sim, task, outcome);
+    own_heard(sim, task, outcome);
     if (answered && task->op.type == WIRE_OP_GET && sim->keys[task->key].kind == SIM_KEY_LIST)
         check_list_read(sim, task, outcome->result);
     if (answered && task->last && task->op.type == WIRE_OP_GET)

@@ -29,6 +29,11 @@ enum {
 /* The one reason to give up before the deadline: the group's clock, which may be ahead. */
 #define CLIENT_TOO_LATE "it came too late to its group"
 
+/* check_own.c: fills in the task; false: not now, or not by this client. What came of it. */
+bool own_choose(struct sim *sim, struct sim_task *task, struct sim_key *key);
+void own_heard(struct sim *sim, struct sim_task *task, const struct router_outcome *outcome);
+void own_abandoned(struct sim *sim, struct sim_task *task);
+
 /* ---- Streams. */
 
 enum sim_piece_type {

@@ -250,13 +250,13 @@ void sim_options_print(const struct sim_options *o, FILE *out)
             (unsigned long long)o->chaos_us, o->rate_min, o->rate_max,
             (unsigned long long)o->wall_error_ms_max, o->busy);
     fprintf(out,
-            " reads=%u kinds=%u/%u/%u/%u hot=%u inflight=%u output_pause=%u router_message=%u"
+            " reads=%u kinds=%u/%u/%u/%u/%u hot=%u inflight=%u output_pause=%u router_message=%u"
             " sector=%u segment=%llu batch=%u log_size_max=%llu flush_bytes=%llu keys=%u value=%u"
             " timeout_ms=%u silence_ms=%u lease_ms=%u heartbeat=%u election=%u retransmit=%u "
             "window=%u/%zu"
             " cache=%zu message=%zu reads_max=%u apply=%zu credit=%u read_batches=%u greeting=%u\n",
-            o->read_share, o->kinds[0], o->kinds[1], o->kinds[2], o->kinds[3], o->hot_share,
-            o->inflight_max, o->output_pause, o->router_message_max, o->sector_size,
+            o->read_share, o->kinds[0], o->kinds[1], o->kinds[2], o->kinds[3], o->kinds[4],
+            o->hot_share, o->inflight_max, o->output_pause, o->router_message_max, o->sector_size,
             (unsigned long long)o->segment_size, o->batch_size_max,
             (unsigned long long)n->log_size_max, (unsigned long long)n->flush_bytes, o->keys,
             o->value_size_max, o->request_timeout_ms, o->silence_ms, o->lease_ms,

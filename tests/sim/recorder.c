@@ -1,4 +1,5 @@
-/* Histories of what clients saw: of all keys but the expiring ones, whose end nobody wrote. */
+/* Histories of what clients saw: of all keys but the expiring ones, whose end nobody wrote, and
+ * those that have one client at a time. */
 #include "tests/sim/clients.h"
 
 static struct history *history_of(struct sim *sim, const struct sim_key *key)
@@ -6,6 +7,11 @@ static struct history *history_of(struct sim *sim, const struct sim_key *key)
     struct history *history = history_set_of(&sim->histories, base_bytes_text(key->name));
     history->values.size_max = sim->options.limits.value_size_max;
     return history;
+}
+
+static bool is_recorded(const struct sim_key *key)
+{
+    return key->kind != SIM_KEY_EXPIRING && key->kind != SIM_KEY_OWN;
 }
 
 static enum history_kind history_kind_of(enum wire_op_type type)
@@ -27,7 +33,7 @@ static enum history_kind history_kind_of(enum wire_op_type type)
 void recorder_begin(struct sim *sim, struct sim_task *task)
 {
     const struct sim_key *key = &sim->keys[task->key];
-    if (key->kind == SIM_KEY_EXPIRING)
+    if (!is_recorded(key))
         return;
     struct history *history = history_of(sim, key);
     const struct wire_op *op = &task->op;
@@ -60,7 +66,7 @@ void recorder_end(struct sim *sim, const struct sim_task *task,
                   const struct router_outcome *outcome)
 {
     const struct sim_key *key = &sim->keys[task->key];
-    if (key->kind == SIM_KEY_EXPIRING || outcome->type == ROUTER_UNKNOWN)
+    if (!is_recorded(key) || outcome->type == ROUTER_UNKNOWN)
         return;
     struct history *history = history_of(sim, key);
     struct history_op answer = {.return_time = ++sim->tick, .outcome = HISTORY_FAILED};

@@ -17,6 +17,7 @@
  *   check_promises.c   they never fall            check_durable.c  synced before it is said
  *   check_recovery.c   what a crash leaves        check_lease.c    one lease in true time
  *   check_reads.c      who answers leads          check_effects.c  requests act once
+ *   check_own.c        every answer, of keys with one client at a time
  *   check_map.c        maps never go back         check_codec.c    bytes read are bytes written
  *   counters.c         what the cores count
  *   disk_recovery.c    a node's start            fault_links.c fault_crashes.c fault_disks.c
@@ -56,6 +57,7 @@ enum {
     SIM_VNODE_BITS_MAX = 7,
     SIM_KEY_SIZE_MAX = 63,
     SIM_LIMIT_KEY_SIZE_MAX = 4096,
+    SIM_OWN_SIZE_MAX = 8192 + 256,
     SIM_VALUE_SIZE_MAX = 3000, /* Of what is put: several of them fit into a value. */
     SIM_EVENTS_MAX = 200000,   /* Under way at once; more: messages breed. */
     SIM_TRACE_MAX = 4096,      /* Last events, of which a failure shows some. */
@@ -134,6 +136,7 @@ enum sim_key_kind {
     SIM_KEY_COUNTER,  /* Only added to. */
     SIM_KEY_LIST,     /* Only appended to: unique words. */
     SIM_KEY_EXPIRING, /* Put with a time to live. */
+    SIM_KEY_OWN,      /* Everything, by one client at a time. */
     SIM_KEY_KINDS,
 };
 
@@ -270,6 +273,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(not_leader, true)                                                                            \
     X(busy_answers, true)                                                                          \
     X(moved_answers, false)                                                                        \
+    X(own_answers, true)                                                                           \
     X(expired_reads, true)                                                                         \
     X(reads_checked, true)                                                                         \
     X(states_compared, true)                                                                       \
@@ -507,8 +511,17 @@ struct sim_expiry_asked { /* What was known of such a key when it was asked for.
     size_t put; /* Its own. */
 };
 
+struct sim_own { /* check_own.c: a key that one client at a time uses. */
+    bool busy, present;
+    uint32_t generation;
+    uint64_t version, end_ms;
+    size_t size;
+    uint8_t value[SIM_OWN_SIZE_MAX];
+};
+
 struct sim_key { /* What clients know of a key. */
     struct sim_expiry expiry;
+    struct sim_own own;
     char name[SIM_KEY_SIZE_MAX + 1];
     enum sim_key_kind kind;
     int64_t added_acked, added_unknown; /* Counters. */
@@ -541,6 +554,7 @@ struct sim_task { /* One operation on one key that a client has asked for. */
     uint64_t asked_us;
     bool last; /* One of the operations after healing. */
     struct sim_expiry_asked expiry;
+    bool owns; /* Its key, for as long as it is busy. */
 };
 
 struct sim_client {

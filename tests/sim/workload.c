@@ -95,6 +95,13 @@ void workload_choose(struct sim *sim, struct sim_task *task)
         task->op.b = sim_draw(sim, 1, sim_chance(sim, 800) ? 500 : 8000);
         set_value(sim, task, "e", ++sim->value_number, 8);
         return;
+    case SIM_KEY_OWN:
+        if (own_choose(sim, task, key))
+            return;
+        task->key -= SIM_KEY_OWN - SIM_KEY_COUNTER; /* Somebody else has it. */
+        task->op.type = WIRE_OP_GET;
+        task->op.key = base_bytes_text(sim->keys[task->key].name);
+        return;
     case SIM_KEY_KINDS:
         break;
     }
@@ -135,8 +142,11 @@ bool workload_choose_last(struct sim *sim, struct sim_task *task)
     struct sim_key *key = &sim->keys[task->key];
     task->op = (struct wire_op){.key = base_bytes_text(key->name)};
     task->last = true;
-    if (key->last.written || key->kind == SIM_KEY_EXPIRING ||
-        (key->kind == SIM_KEY_LIST && is_full(sim, key))) {
+    if (key->kind == SIM_KEY_OWN) {
+        task->op.type = WIRE_OP_GET;
+        (void)own_choose(sim, task, key);
+    } else if (key->last.written || key->kind == SIM_KEY_EXPIRING ||
+               (key->kind == SIM_KEY_LIST && is_full(sim, key))) {
         task->op.type = WIRE_OP_GET;
         task->word = key->word_count;
     } else if (key->kind == SIM_KEY_COUNTER) {

@@ -275,7 +275,8 @@ static void answer_heard(struct router_courier *courier, struct router_group *gr
             courier->counters.messages_rejected++;
         return;
     }
-    if (answer->status == WIRE_CHECK_FAILED && request->whole) {
+    if (answer->status == WIRE_CHECK_FAILED && request->whole &&
+        answer->detail < router_request_ops(request)) {
         done(courier, group, request, answer); /* As final: it is kept in the request's record. */
         return;
     }
@@ -309,7 +310,7 @@ static void answer_heard(struct router_courier *courier, struct router_group *gr
         break;
     case WIRE_CHECK_FAILED:
     case WIRE_DONE:
-        courier->counters.messages_rejected++; /* No request of parcels has a check. */
+        courier->counters.messages_rejected++; /* There is no such check. */
         break;
     }
 }

@@ -267,18 +267,28 @@ enum torc_status torc_request_get_range(struct torc_request *request, struct tor
 /* Sets bit `bit` (0: the highest of the first byte). Number: what it was. */
 enum torc_status torc_request_set_bit(struct torc_request *request, struct torc_bytes key,
                                       uint64_t bit, unsigned value);
+
+enum torc_range_flags {
+    TORC_RANGE_BITS = 1, /* `first` and `last` count bits, not bytes. */
+    /* The range ends with the value, behind which there are zeroes; `last` is 0. Of
+     * torc_request_bit_position, not with BITS. */
+    TORC_RANGE_NO_END = 2
+};
+
 /* Number: how many bits are set in bytes first to last. */
 enum torc_status torc_request_bit_count(struct torc_request *request, struct torc_bytes key,
-                                        int64_t first, int64_t last);
+                                        int64_t first, int64_t last, unsigned flags);
 /* Number: the first bit that is `value` (0 or 1) in bytes first to last, or -1. */
 enum torc_status torc_request_bit_position(struct torc_request *request, struct torc_bytes key,
-                                           unsigned value, int64_t first, int64_t last);
+                                           unsigned value, int64_t first, int64_t last,
+                                           unsigned flags);
 /* Sets the expiry of a key (write->expiry RELATIVE or ABSOLUTE). TORC_NOT_FOUND: there is no such
  * key, or the condition on its expiry did not hold. */
 enum torc_status torc_request_expire(struct torc_request *request, struct torc_bytes key,
                                      const struct torc_write *write);
-/* Takes the expiry away. TORC_NOT_FOUND: there was none. */
-enum torc_status torc_request_persist(struct torc_request *request, struct torc_bytes key);
+/* Takes the expiry away; `write` may only say RETURN_OLD. TORC_NOT_FOUND: there was none. */
+enum torc_status torc_request_persist(struct torc_request *request, struct torc_bytes key,
+                                      const struct torc_write *write);
 /* A condition on the whole request: all checks are judged before anything is done, and unless all
  * hold nothing is done. Not with TORC_IF_ALWAYS. */
 enum torc_status torc_request_check(struct torc_request *request, struct torc_bytes key,

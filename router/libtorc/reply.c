@@ -91,6 +91,8 @@ static enum torc_status status_old(const struct wire_op *op, const struct wire_r
     bool present = result->kind == WIRE_RESULT_BYTES;
     if (op->type == WIRE_OP_EXPIRE)
         return present ? TORC_OK : TORC_NOT_FOUND;
+    if (op->type == WIRE_OP_PERSIST)
+        return present && result->number != 0 ? TORC_OK : TORC_NOT_FOUND;
     if (!old_value_fits(op, result))
         return TORC_CONDITION;
     return op->type == WIRE_OP_DELETE && !present ? TORC_NOT_FOUND : TORC_OK;

@@ -234,19 +234,28 @@ enum torc_status torc_request_set_bit(struct torc_request *request, struct torc_
 }
 
 enum torc_status torc_request_bit_count(struct torc_request *request, struct torc_bytes key,
-                                        int64_t first, int64_t last)
+                                        int64_t first, int64_t last, unsigned flags)
 {
-    struct wire_op op = {.type = WIRE_OP_BIT_COUNT, .a = (uint64_t)first, .b = (uint64_t)last};
+    if ((flags & ~(unsigned)TORC_RANGE_BITS) != 0)
+        return spoil(request, TORC_INVALID);
+    struct wire_op op = {.type = WIRE_OP_BIT_COUNT,
+                         .flags = flags == TORC_RANGE_BITS ? WIRE_OP_BITS : 0,
+                         .a = (uint64_t)first,
+                         .b = (uint64_t)last};
     return append_plain(request, key, op);
 }
 
 enum torc_status torc_request_bit_position(struct torc_request *request, struct torc_bytes key,
-                                           unsigned value, int64_t first, int64_t last)
+                                           unsigned value, int64_t first, int64_t last,
+                                           unsigned flags)
 {
-    if (value > 1)
+    bool no_end = flags == TORC_RANGE_NO_END;
+    if (value > 1 || flags > TORC_RANGE_NO_END || (no_end && last != 0))
         return spoil(request, TORC_INVALID);
+    unsigned how = (value == 1 ? WIRE_OP_ONE : 0) | (no_end ? WIRE_OP_NO_END : 0) |
+                   (flags == TORC_RANGE_BITS ? WIRE_OP_BITS : 0);
     struct wire_op op = {.type = WIRE_OP_BIT_POSITION,
-                         .flags = value == 1 ? WIRE_OP_ONE : 0,
+                         .flags = (uint8_t)how,
                          .a = (uint64_t)first,
                          .b = (uint64_t)last};
     return append_plain(request, key, op);
@@ -262,9 +271,13 @@ enum torc_status torc_request_expire(struct torc_request *request, struct torc_b
     return append_plain(request, key, op_of(WIRE_OP_EXPIRE, &read));
 }
 
-enum torc_status torc_request_persist(struct torc_request *request, struct torc_bytes key)
+enum torc_status torc_request_persist(struct torc_request *request, struct torc_bytes key,
+                                      const struct torc_write *write)
 {
-    return append_plain(request, key, (struct wire_op){.type = WIRE_OP_PERSIST});
+    struct torc_write read;
+    if (!write_read(write, IF_ANY, EXPIRY_NONE, TORC_RETURN_OLD, &read))
+        return spoil(request, TORC_INVALID);
+    return append_plain(request, key, op_of(WIRE_OP_PERSIST, &read));
 }
 
 enum torc_status torc_request_check(struct torc_request *request, struct torc_bytes key,

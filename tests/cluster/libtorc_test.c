@@ -69,15 +69,15 @@ static void operations_run(struct torc *torc)
     torc_request_get_range(request, key, -5, -1);                 /* 4 */
     torc_request_stat(request, key);                              /* 5 */
     torc_request_set_bit(request, key, 7, 1);                     /* 6 */
-    torc_request_bit_count(request, key, 0, 0);                   /* 7 */
-    torc_request_bit_position(request, key, 1, 0, -1);            /* 8 */
+    torc_request_bit_count(request, key, 0, 0, 0);                /* 7 */
+    torc_request_bit_position(request, key, 1, 0, -1, 0);         /* 8 */
     torc_request_add(request, number, 40);                        /* 9 */
     torc_request_add_decimal(request, number, torc_text("2.25")); /* 10 */
     const struct torc_write in_an_hour = {
         .struct_size = sizeof(in_an_hour), .expiry = TORC_EXPIRY_RELATIVE, .expiry_ms = 3600000};
     torc_request_expire(request, key, &in_an_hour); /* 11 */
     torc_request_stat(request, key);                /* 12 */
-    torc_request_persist(request, key);             /* 13 */
+    torc_request_persist(request, key, NULL);       /* 13 */
     torc_request_delete(request, key, NULL);        /* 14 */
     torc_request_get(request, key);                 /* 15 */
     torc_request_delete(request, number, NULL);     /* 16 */

@@ -26,7 +26,7 @@ static struct torc_reply *reply_to(const struct torc_request *request, size_t co
 struct row {
     const char *what;
     struct torc_write write;
-    char op; /* g: get, p: put, d: delete, e: expire, a: add, s: stat. */
+    char op; /* g: get, p: put, d: delete, e: expire, k: persist, a: add. */
     struct wire_result result;
     enum torc_status status;
     enum torc_outcome outcome;
@@ -44,6 +44,10 @@ struct row {
 #define VALUE(text)                                                                                \
     {                                                                                              \
         .kind = WIRE_RESULT_BYTES, .bytes = {(const uint8_t *)(text), 3 }                          \
+    }
+#define TIMED(text)                                                                                \
+    {                                                                                              \
+        .kind = WIRE_RESULT_BYTES, .number = 9, .bytes = {(const uint8_t *)(text), 3 }             \
     }
 #define NUMBER(n)                                                                                  \
     {                                                                                              \
@@ -94,6 +98,10 @@ static const struct row rows[] = {
      TORC_OK, TORC_HAPPENED},
     {"expire, no old", IF(OLD, .expiry = TORC_EXPIRY_RELATIVE, .expiry_ms = 1), 'e', NIL,
      TORC_NOT_FOUND, TORC_DID_NOT_HAPPEN},
+    {"persist", IF(0), 'k', NUMBER(1), TORC_OK, TORC_HAPPENED},
+    {"persist for ever", IF(0), 'k', NUMBER(0), TORC_NOT_FOUND, TORC_DID_NOT_HAPPEN},
+    {"persist, old", IF(OLD), 'k', TIMED("abc"), TORC_OK, TORC_HAPPENED},
+    {"persist for ever, old", IF(OLD), 'k', VALUE("abc"), TORC_NOT_FOUND, TORC_DID_NOT_HAPPEN},
     {"add", IF(0), 'a', NUMBER(7), TORC_OK, TORC_HAPPENED},
     {"add to a text", IF(0), 'a', FAILS(WIRE_ERROR_NOT_INTEGER), TORC_INVALID, TORC_DID_NOT_HAPPEN},
     {"add too much", IF(0), 'a', FAILS(WIRE_ERROR_OVERFLOW), TORC_INVALID, TORC_DID_NOT_HAPPEN},
@@ -109,6 +117,7 @@ static void append(struct torc_request *request, const struct row *row)
                               : row->op == 'p' ? torc_request_put(request, key, value, &row->write)
                               : row->op == 'd' ? torc_request_delete(request, key, &row->write)
                               : row->op == 'e' ? torc_request_expire(request, key, &row->write)
+                              : row->op == 'k' ? torc_request_persist(request, key, &row->write)
                                                : torc_request_add(request, key, 1);
     cr_assert_eq(status, TORC_OK, "%s", row->what);
 }

@@ -53,11 +53,14 @@ Test(libtorc_request, operations_are_readable)
         torc_request_set_range(request, key(), 7, torc_text("x")),
         torc_request_get_range(request, key(), 0, -1),
         torc_request_set_bit(request, key(), 9, 1),
-        torc_request_bit_count(request, key(), 0, -1),
-        torc_request_bit_position(request, key(), 1, 0, -1),
+        torc_request_bit_count(request, key(), 0, -1, 0),
+        torc_request_bit_position(request, key(), 1, 0, -1, 0),
         torc_request_expire(request, key(), &expire),
-        torc_request_persist(request, key()),
+        torc_request_persist(request, key(), NULL),
         torc_request_check(request, key(), &there),
+        torc_request_bit_count(request, key(), 0, -1, TORC_RANGE_BITS),
+        torc_request_bit_position(request, key(), 0, 0, -1, TORC_RANGE_BITS),
+        torc_request_bit_position(request, key(), 1, 5, 0, TORC_RANGE_NO_END),
     };
     size_t count = sizeof(statuses) / sizeof(statuses[0]);
     for (size_t i = 0; i < count; i++)
@@ -68,6 +71,8 @@ Test(libtorc_request, operations_are_readable)
     cr_assert(op_at(request, 4).type == WIRE_OP_ADD && (int64_t)op_at(request, 4).a == -5);
     cr_assert(op_at(request, 7).type == WIRE_OP_SET_RANGE && op_at(request, 7).a == 7);
     cr_assert_eq(op_at(request, 11).flags, WIRE_OP_ONE);
+    cr_assert_eq(op_at(request, 16).flags, WIRE_OP_BITS);
+    cr_assert_eq(op_at(request, 17).flags, WIRE_OP_ONE | WIRE_OP_NO_END);
     torc_request_clear(request);
     cr_assert(torc_request_count(request) == 0 && !request->writes);
     torc_request_free(request);
@@ -128,7 +133,12 @@ Test(libtorc_request, misfits_are_refused)
     cr_assert_eq(torc_request_expire(request, key(), NULL), TORC_INVALID, "to no time");
     cr_assert_eq(torc_request_get(request, torc_text("")), TORC_INVALID, "no key");
     cr_assert_eq(torc_request_set_bit(request, key(), 0, 2), TORC_INVALID);
-    cr_assert_eq(torc_request_bit_position(request, key(), 2, 0, 0), TORC_INVALID);
+    cr_assert_eq(torc_request_bit_position(request, key(), 2, 0, 0, 0), TORC_INVALID);
+    cr_assert_eq(torc_request_bit_position(request, key(), 1, 0, 0, 3), TORC_INVALID);
+    cr_assert_eq(torc_request_bit_position(request, key(), 1, 0, -1, TORC_RANGE_NO_END),
+                 TORC_INVALID);
+    cr_assert_eq(torc_request_bit_count(request, key(), 0, 0, TORC_RANGE_NO_END), TORC_INVALID);
+    cr_assert_eq(torc_request_persist(request, key(), &misfits[7]), TORC_INVALID);
     cr_assert_eq(torc_request_get(request, torc_bytes(large, 70000)), TORC_TOO_LARGE);
     cr_assert(request->flaw == TORC_INVALID && torc_request_count(request) == 0);
     cr_assert_eq(torc_request_get(request, key()), TORC_OK);

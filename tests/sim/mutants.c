@@ -52,7 +52,7 @@ static const struct notice notices[] = {
 static const char checkers_known[] =
     "agreement amnesiac answers assertion ballots bounds chosen clock codec counters coverage "
     "credit deadline delivery durable effects expiry lease linearizability liveness log map order "
-    "ownership promises reads recovery resp routes scan trimming words";
+    "own ownership promises reads recovery resp routes scan trimming words";
 
 static const struct notice *notice_of(const char *name)
 {

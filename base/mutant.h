@@ -63,6 +63,7 @@
     X(ABSENT_BUT_STORED, "a key that has expired and is still stored counts as present")           \
     X(TTL_LOST, "one put of five stores its value without its time to live")                       \
     X(EXPIRING_PUT_SKIPPED, "one put of five that is given a time to live is not done")            \
+    X(VALUE_OF_EXPIRING_WRONG, "one put of five to a key that expires keeps the value before")     \
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \
     X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
     X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \

@@ -280,6 +280,9 @@ static void put_run(struct shard_run *run, const struct wire_op *op, uint64_t to
     if (TORC_MUTANT(TTL_LOST) && run->clock % 5 == 0)
         expiry_ms = 0;
     struct base_bytes value = op_value(op);
+    if (TORC_MUTANT(VALUE_OF_EXPIRING_WRONG) && row != NULL && row->live && row->expiry_ms != 0 &&
+        run->clock % 5 == 0)
+        value = row->value;
     uint8_t *at = shard_row_value(run, value.size);
     if (value.size > 0)
         memcpy(at, value.data, value.size);
@@ -505,7 +508,7 @@ enum torc_status shard_op_run(struct shard_run *run, const struct wire_op *op, u
 {
     if (op->type == WIRE_OP_SCAN || op->type == WIRE_OP_COUNT || op->type == WIRE_OP_CLEAR)
         return shard_walk_run(run, op);
-    if (put_is_blind(run, op)) {
+    if (!TORC_MUTANT(VALUE_OF_EXPIRING_WRONG) && put_is_blind(run, op)) {
         put_run(run, op, token, NULL);
         return TORC_OK;
     }

@@ -67,6 +67,7 @@
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \
     X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
     X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \
+    X(LAST_TIME_EARLY, "the last time of a request is a fiftieth of what is left of it")           \
     X(DEADLINE_EARLY, "a request is given up after a fiftieth of its time")                        \
     X(RESTAMPED, "every copy of a request has a last time of its own")                             \
     X(SCAN_BOUND_OF_LAST, "SCAN goes on where the group that answered last has come to")           \

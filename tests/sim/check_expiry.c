@@ -15,6 +15,9 @@
 /* By then no copy of a request that was given up can still be executed. */
 enum { EXPIRY_GHOST_US = 60000000 };
 
+/* So many more than were kept: then it is time to forget. */
+enum { EXPIRY_FORGET_EVERY = 64 };
+
 struct sim_put {
     uint64_t value; /* Hash. */
     uint64_t asked, asked_us;
@@ -42,6 +45,36 @@ void check_expiry_free(struct sim *sim, struct sim_key *key)
                     sizeof(*key->expiry.puts));
 }
 
+/* The `newest` of the read or put under way that may see most of what was. */
+static uint64_t oldest_view(const struct sim *sim, const struct sim_key *key)
+{
+    uint64_t oldest = key->expiry.newest;
+    for (uint32_t i = 0; i < sim->options.clients; i++) {
+        for (uint32_t k = 0; k < SIM_TASKS_MAX; k++) {
+            const struct sim_task *task = &sim->clients[i].tasks[k];
+            if (task->busy && &sim->keys[task->key] == key && task->expiry.newest < oldest)
+                oldest = task->expiry.newest;
+        }
+    }
+    return oldest;
+}
+
+/* Puts that were not done, and those that nobody may see any more, as another one replaced them. */
+static void forget(const struct sim *sim, struct sim_key *key)
+{
+    struct sim_expiry *expiry = &key->expiry;
+    if (expiry->count < expiry->kept + EXPIRY_FORGET_EVERY)
+        return;
+    uint64_t oldest = oldest_view(sim, key);
+    expiry->kept = 0;
+    for (size_t i = 0; i < expiry->count; i++) {
+        const struct sim_put *put = &expiry->puts[i];
+        if (!put->failed && (put->ended == 0 || put->ended >= oldest))
+            expiry->puts[expiry->kept++] = *put;
+    }
+    expiry->count = expiry->kept;
+}
+
 void check_expiry_asked(struct sim *sim, struct sim_key *key, struct sim_task *task)
 {
     struct sim_expiry *expiry = &key->expiry;
@@ -54,9 +87,9 @@ void check_expiry_asked(struct sim *sim, struct sim_key *key, struct sim_task *t
                                              .clock_ms = clock_ms(sim, key)};
     if (task->op.type != WIRE_OP_PUT)
         return;
+    forget(sim, key);
     expiry->puts = base_array_reserve(sim->allocator, expiry->puts, &expiry->capacity,
                                       expiry->count + 1, sizeof(*expiry->puts));
-    task->expiry.put = expiry->count;
     expiry->puts[expiry->count++] =
         (struct sim_put){.value = base_hash(task->op.value),
                          .asked = task->expiry.tick,
@@ -99,8 +132,8 @@ static struct sim_put *put_of(struct sim *sim, const struct sim_key *key, struct
         if (key->expiry.puts[i - 1].value == hash && !key->expiry.puts[i - 1].failed)
             return &key->expiry.puts[i - 1];
     }
-    sim_fail(sim, "expiry", "key %s holds '%.*s', which nobody put there", key->name,
-             (int)(value.size < 40 ? value.size : 40), (const char *)value.data);
+    sim_fail(sim, "expiry", "key %s holds '%.*s', which nobody put there, or was long replaced",
+             key->name, (int)(value.size < 40 ? value.size : 40), (const char *)value.data);
 }
 
 /* Those who asked before this one may see more than it was. */
@@ -189,10 +222,19 @@ static void gone(struct sim *sim, struct sim_key *key, const struct sim_task *ta
 
 /* ---- What became of a put. */
 
+static struct sim_put *put_asked_at(const struct sim_key *key, uint64_t tick)
+{
+    size_t i = key->expiry.count;
+    while (i > 0 && key->expiry.puts[i - 1].asked != tick)
+        i--;
+    TORC_ASSERT(i > 0); /* Nobody forgets one that is under way. */
+    return &key->expiry.puts[i - 1];
+}
+
 static void put_ended(struct sim *sim, struct sim_key *key, const struct sim_task *task,
                       const struct router_outcome *outcome)
 {
-    struct sim_put *put = &key->expiry.puts[task->expiry.put];
+    struct sim_put *put = put_asked_at(key, task->expiry.tick);
     put->failed = outcome->type == ROUTER_NOTHING_DONE;
     if (outcome->type != ROUTER_ANSWERED)
         return;

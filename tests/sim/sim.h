@@ -502,13 +502,13 @@ struct sim_router {
 struct sim_expiry { /* check_expiry.c: a key that is only put, with a time to live, and read. */
     struct sim_put *puts; /* In the order in which they were asked for. */
     size_t count, capacity;
+    size_t kept;                /* When those that were replaced were last forgotten. */
     uint64_t newest, newest_us; /* When the newest that was done was asked for; 0: none. */
     uint64_t gone;              /* When the newest read that found nothing was asked for. */
 };
 
 struct sim_expiry_asked { /* What was known of such a key when it was asked for. */
     uint64_t tick, newest, newest_us, gone, clock_ms;
-    size_t put; /* Its own. */
 };
 
 struct sim_own { /* check_own.c: a key that one client at a time uses. */

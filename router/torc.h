@@ -84,12 +84,12 @@ static inline struct torc_bytes torc_text(const char *text)
  */
 
 /* The numbers never change; later versions may add some. Those without a comment are not returned
- * by this library. */
-#ifndef TORC_BASE_STATUS_H /* The project's own sources have the same list there, and              \
-                              router/libtorc/status.c the proof that it is the same. */
+ * by this library. (The project's own sources have the same list in base/status.h, and in
+ * router/libtorc/status.c the proof that it is the same.) */
+#ifndef TORC_BASE_STATUS_H
 enum torc_status {
     TORC_OK = 0,
-    TORC_MALFORMED = 1,
+    TORC_MALFORMED = 1, /* A node said what this library does not understand, or the reverse. */
     TORC_INVALID = 2,   /* An argument is out of range, or not allowed here. */
     TORC_NO_MEMORY = 3, /* The system refused a thread or a descriptor. */
     TORC_FULL = 4,
@@ -105,7 +105,7 @@ enum torc_status {
     TORC_LOCKED = 14,
     TORC_FOREIGN = 15,
     TORC_NEWER = 16,
-    TORC_DAMAGED = 17,
+    TORC_DAMAGED = 17,     /* What is stored cannot be trusted. */
     TORC_UNSUPPORTED = 18, /* Keys of several shards in one request. */
     TORC_CONDITION = 19,   /* A condition did not hold. */
     TORC_CLOSED = 20       /* The handle was closed before the call was done. */
@@ -383,7 +383,8 @@ enum torc_outcome torc_reply_outcome(const struct torc_reply *reply);
 /*
  * TORC_OK: carried out. With one operation its result's status. Else why it did not happen, or why
  * that is not known: TORC_CONDITION (a check did not hold), TORC_TIMEOUT, TORC_UNKNOWN,
- * TORC_CLOSED, TORC_UNSUPPORTED, TORC_TOO_LARGE, TORC_INVALID, TORC_BUSY.
+ * TORC_CLOSED, TORC_UNSUPPORTED, TORC_TOO_LARGE, TORC_INVALID, TORC_BUSY, TORC_DAMAGED,
+ * TORC_MALFORMED.
  */
 enum torc_status torc_reply_status(const struct torc_reply *reply);
 /* What the status does not say: what was waited for, which limit. Never NULL. The reply's. */

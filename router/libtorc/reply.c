@@ -206,6 +206,12 @@ static struct torc_reply *reply_of_answer(struct base_bytes ops, uint16_t op_cou
     return reply;
 }
 
+/* What a leader gave as its reason comes from outside. */
+static enum torc_status refusal_of(enum torc_status status)
+{
+    return (unsigned)status == TORC_OK || (unsigned)status > TORC_CLOSED ? TORC_MALFORMED : status;
+}
+
 struct torc_reply *libtorc_reply_of(struct base_bytes ops, uint16_t op_count,
                                     const struct router_outcome *outcome, bool closing)
 {
@@ -222,7 +228,7 @@ struct torc_reply *libtorc_reply_of(struct base_bytes ops, uint16_t op_count,
         return libtorc_reply_failed(TORC_OUTCOME_UNKNOWN, closing ? TORC_CLOSED : TORC_UNKNOWN,
                                     text);
     case ROUTER_REFUSED:
-        return libtorc_reply_failed(TORC_DID_NOT_HAPPEN, outcome->status, text);
+        return libtorc_reply_failed(TORC_DID_NOT_HAPPEN, refusal_of(outcome->status), text);
     }
     TORC_ASSERT(!"an outcome");
     return NULL;

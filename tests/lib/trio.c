@@ -707,13 +707,13 @@ uint32_t trio_group_of(struct trio *trio, const char *key)
     return trio->map.owners[ring_vnode(token, TRIO_VNODE_BITS)];
 }
 
-bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
-                  uint64_t ms, struct trio_answer *ret_answer)
+static bool request_ask(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
+                        uint64_t last_time, uint8_t flags, uint64_t ms,
+                        struct trio_answer *ret_answer)
 {
     static uint8_t request[1 << 16];
-    uint64_t last_time = base_hlc_from_ms(trio->now_ms + TRIO_WALL_OFFSET_MS + 30000);
     size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){7, 7},
-                                     number, last_time, 0);
+                                     number, last_time, flags);
     size += wire_op_write(request + size, sizeof(request) - size, op);
     wire_request_end(request, size, 1);
     char key[256];
@@ -729,6 +729,19 @@ bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struc
         trio_run(trio, 1);
     *ret_answer = trio->answer;
     return trio->answers != before;
+}
+
+bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
+                  uint64_t ms, struct trio_answer *ret_answer)
+{
+    uint64_t last_time = base_hlc_from_ms(trio->now_ms + TRIO_WALL_OFFSET_MS + 30000);
+    return request_ask(trio, node, number, op, last_time, 0 /* flags */, ms, ret_answer);
+}
+
+bool trio_request_stale(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
+                        uint64_t age_ms, uint64_t ms, struct trio_answer *ret_answer)
+{
+    return request_ask(trio, node, number, op, age_ms, WIRE_REQUEST_STALE, ms, ret_answer);
 }
 
 /* ---- Looking

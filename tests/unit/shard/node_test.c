@@ -201,6 +201,40 @@ Test(node, an_isolated_leader_answers_nothing)
     trio_free(trio);
 }
 
+/* A replica that does not lead tells what may be stale, as long as its state is surely not older:
+ * cut off it grows older, whatever the others write; back among them it has what they wrote. */
+Test(node, a_follower_tells_what_may_be_stale)
+{
+    struct trio *trio = trio_new(1);
+    struct trio_answer answer;
+    struct wire_op read = get("a"), old = put("a", "old"), new = put("a", "new");
+    trio_run(trio, 50);
+    trio_init(trio);
+    cr_assert(trio_run_until_serving(trio, 5000));
+    uint32_t leader = trio_leader(trio, 1), follower = leader % TRIO_NODES + 1;
+    cr_assert(trio_request(trio, leader, 1, &old, 500, &answer));
+    trio_run(trio, 1000);
+    cr_assert(trio_request_stale(trio, follower, 2, &read, 900, 100, &answer));
+    cr_assert(answer.status == WIRE_DONE && memcmp(answer.bytes, "old", 3) == 0);
+
+    trio_isolate(trio, follower, true);
+    trio_run(trio, 2000);
+    leader = trio_leader(trio, 1);
+    cr_assert(leader != 0 && leader != follower);
+    cr_assert(trio_request(trio, leader, 3, &new, 500, &answer));
+    cr_assert_eq(answer.status, WIRE_DONE);
+    cr_assert(trio_request_stale(trio, follower, 4, &read, 1000, 100, &answer));
+    cr_assert_eq(answer.status, WIRE_NOT_LEADER, "it has heard nothing for longer than that");
+    cr_assert(trio_request_stale(trio, follower, 5, &read, 10000, 100, &answer));
+    cr_assert(answer.status == WIRE_DONE && memcmp(answer.bytes, "old", 3) == 0);
+
+    trio_isolate(trio, follower, false);
+    trio_run(trio, 3000);
+    cr_assert(trio_request_stale(trio, follower, 6, &read, 1000, 100, &answer));
+    cr_assert(answer.status == WIRE_DONE && memcmp(answer.bytes, "new", 3) == 0);
+    trio_free(trio);
+}
+
 /* ---- Messages that nobody should send
  * --------------------------------------------------------------------- */
 

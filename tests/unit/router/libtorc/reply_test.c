@@ -193,17 +193,19 @@ Test(libtorc_reply, outcomes_without_an_answer)
         enum router_outcome_type type;
         bool closing;
         enum torc_outcome outcome;
-        enum torc_status status;
+        enum torc_status status, said; /* `said`: by a leader. */
     } cases[] = {
-        {ROUTER_NOTHING_DONE, false, TORC_DID_NOT_HAPPEN, TORC_TIMEOUT},
-        {ROUTER_NOTHING_DONE, true, TORC_DID_NOT_HAPPEN, TORC_CLOSED},
-        {ROUTER_UNKNOWN, false, TORC_OUTCOME_UNKNOWN, TORC_UNKNOWN},
-        {ROUTER_UNKNOWN, true, TORC_OUTCOME_UNKNOWN, TORC_CLOSED},
-        {ROUTER_REFUSED, false, TORC_DID_NOT_HAPPEN, TORC_TOO_LARGE},
+        {ROUTER_NOTHING_DONE, false, TORC_DID_NOT_HAPPEN, TORC_TIMEOUT, TORC_OK},
+        {ROUTER_NOTHING_DONE, true, TORC_DID_NOT_HAPPEN, TORC_CLOSED, TORC_OK},
+        {ROUTER_UNKNOWN, false, TORC_OUTCOME_UNKNOWN, TORC_UNKNOWN, TORC_OK},
+        {ROUTER_UNKNOWN, true, TORC_OUTCOME_UNKNOWN, TORC_CLOSED, TORC_OK},
+        {ROUTER_REFUSED, false, TORC_DID_NOT_HAPPEN, TORC_TOO_LARGE, TORC_TOO_LARGE},
+        {ROUTER_REFUSED, false, TORC_DID_NOT_HAPPEN, TORC_MALFORMED, TORC_OK},
+        {ROUTER_REFUSED, false, TORC_DID_NOT_HAPPEN, TORC_MALFORMED, (enum torc_status)77},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct router_outcome outcome = {
-            .type = cases[i].type, .status = TORC_TOO_LARGE, .reason = "because"};
+            .type = cases[i].type, .status = cases[i].said, .reason = "because"};
         struct torc_reply *reply =
             libtorc_reply_of(base_bytes_of(NULL, 0), 1, &outcome, cases[i].closing);
         cr_assert_eq(torc_reply_outcome(reply), cases[i].outcome);

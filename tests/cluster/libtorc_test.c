@@ -4,6 +4,7 @@
  *
  *   libtorc_test EXAMPLE...
  */
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -196,9 +197,10 @@ static void keys_write(struct torc *torc)
         CLUSTER_CHECK(torc_submit(torc, request, NULL, on_put, NULL) == TORC_OK);
     }
     struct torc_counters counters;
-    do
+    do {
+        poll(NULL, 0, 5);
         torc_get_counters(torc, &counters, sizeof(counters));
-    while (counters.inflight > 0);
+    } while (counters.inflight > 0);
     torc_request_free(request);
 }
 

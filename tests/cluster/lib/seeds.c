@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TIMEOUT_MS = 30000 /* The machine may be busy with other things. */ };
+
 void seeds_find(const struct cluster *cluster, struct seeds *seeds)
 {
     struct cluster_process processes[CLUSTER_NODES_MAX + 1];
@@ -27,6 +29,7 @@ struct torc *seeds_open(const struct seeds *seeds, enum torc_completion completi
                                    .cluster = seeds->cluster,
                                    .seeds = seeds->list,
                                    .seed_count = seeds->count,
+                                   .timeout_ms = TIMEOUT_MS,
                                    .completion = completion};
     if (torc_open(&options, text, &torc) != TORC_OK)
         cluster_fail("torc_open: %s", text);

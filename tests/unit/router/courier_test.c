@@ -45,7 +45,8 @@ struct world {
     uint64_t silent[2]; /* Requests that get no answer. */
     bool large;         /* Values are. */
     bool nameless;      /* The map knows no node's storage. */
-    bool parted;        /* There are two groups. */
+    bool parted;        /* There are two groups, */
+    bool parting;       /* of which the first had everything before. */
     uint32_t stopped;   /* This node hears nothing. */
     bool fresh;         /* Those that do not lead may answer stale reads. */
     struct flying queue[QUEUE_MAX];
@@ -185,6 +186,29 @@ static uint64_t clock_now(const struct world *world)
     return base_hlc_from_ms(1000000 + world->now_us / 1000);
 }
 
+/* The ring of one vnode or two; key `a` stays where it is when they part. */
+static void ring_fill(const struct world *world, size_t count, Torc__Wire__Ring *ring)
+{
+    static uint32_t owners[2];
+    static uint64_t epochs[2];
+    uint32_t other = 1 - ring_vnode(ring_token(base_bytes_text("a"), 1), 1);
+    owners[0] = owners[1] = 1;
+    epochs[0] = epochs[1] = 1;
+    if (world->parted) {
+        owners[other] = 2;
+        epochs[other] = 2;
+    }
+    *ring = (Torc__Wire__Ring)TORC__WIRE__RING__INIT;
+    ring->n_owners = ring->n_epochs = count;
+    ring->owners = owners;
+    ring->epochs = epochs;
+}
+
+static uint64_t map_version(const struct world *world)
+{
+    return world->parted ? 2 : 1;
+}
+
 static void answer_map(struct world *world, uint32_t node)
 {
     static uint8_t cluster[16] = {7}, storages[NODES][16];
@@ -193,12 +217,11 @@ static void answer_map(struct world *world, uint32_t node)
     Torc__Wire__Node nodes[NODES], *node_list[NODES];
     Torc__Wire__Replica replicas[NODES], *replica_list[NODES];
     Torc__Wire__Group group = TORC__WIRE__GROUP__INIT, second, *group_list[] = {&group, &second};
-    Torc__Wire__Ring ring = TORC__WIRE__RING__INIT;
+    Torc__Wire__Ring ring;
     Torc__Wire__Limits limits = TORC__WIRE__LIMITS__INIT;
     Torc__Wire__Map map = TORC__WIRE__MAP__INIT;
     Torc__Wire__MapReply reply = TORC__WIRE__MAP_REPLY__INIT;
-    uint32_t owners[] = {1, 2};
-    uint64_t epochs[] = {1, 1};
+    bool two = world->parted || world->parting;
     for (uint32_t i = 0; i < NODES; i++) {
         nodes[i] = (Torc__Wire__Node)TORC__WIRE__NODE__INIT;
         nodes[i].id = i + 1;
@@ -217,22 +240,20 @@ static void answer_map(struct world *world, uint32_t node)
     group.replicas = replica_list;
     second = group;
     second.id = 2;
-    ring.n_owners = ring.n_epochs = world->parted ? 2 : 1;
-    ring.owners = owners;
-    ring.epochs = epochs;
+    ring_fill(world, two ? 2 : 1, &ring);
     limits.key_size_max = 100;
     limits.value_size_max = world->large ? 10000 : 100;
     limits.request_size_max = world->large ? 20000 : 200;
-    map.version = 1;
+    map.version = map_version(world);
     map.cluster = (ProtobufCBinaryData){16, cluster};
     map.n_nodes = NODES;
     map.nodes = node_list;
-    map.n_groups = world->parted ? 2 : 1;
+    map.n_groups = two ? 2 : 1;
     map.groups = group_list;
     map.ring = &ring;
     map.limits = &limits;
     reply.map = &map;
-    reply.version = 1;
+    reply.version = map_version(world);
     answer(world, node, WIRE_TYPE_MAP, &reply.base, base_bytes_of(NULL, 0));
 }
 
@@ -348,7 +369,7 @@ static void take_request(struct world *world, uint32_t node, const Torc__Wire__R
     reply.clock = clock_now(world);
     reply.stamp = reply.clock;
     reply.credit = message->sequence + message->request_count - 1 + WINDOW;
-    reply.map_version = 1;
+    reply.map_version = map_version(world);
     reply.leader_node = world->leader;
     answer(world, node, WIRE_TYPE_REPLY, &reply.base, base_bytes_of(payload, size));
 }
@@ -378,7 +399,7 @@ static void take(struct world *world, const struct flying *flying)
         welcome.clock = clock_now(world);
         welcome.stamp = welcome.clock;
         welcome.credit = ((const Torc__Wire__Hello *)body)->sequence + WINDOW;
-        welcome.map_version = 1;
+        welcome.map_version = map_version(world);
         welcome.leader_node = world->leader;
         answer(world, flying->node, WIRE_TYPE_WELCOME, &welcome.base, base_bytes_of(NULL, 0));
     } else {
@@ -785,9 +806,39 @@ Test(router_courier, keys_of_two_groups_are_refused)
     add_whole(&world, &after);
     cr_assert(after.outcome == ROUTER_REFUSED && after.status == TORC_UNSUPPORTED);
     cr_assert_eq(world.counters[0], 0);
-    add_whole(&world, &near); /* Goes to its group, of which nothing is heard here if it is 2. */
+    add_whole(&world, &near); /* Goes to its group. */
     cr_assert_eq(near.outcome, 0);
     router_courier_check(world.courier);
+    world_fini(&world);
+}
+
+/* Keys that part while a copy may have run: the request goes on where its record would be. */
+Test(router_courier, parted_keys_do_not_end_what_may_have_run)
+{
+    static struct world world;
+    struct whole whole = {.keys = (1 << KEYS) - 1, .deadline_us = 1500000};
+    world_init(&world, 3);
+    world.calm = world.parting = true;
+    world.silent[0] = 1;
+    add_whole(&world, &whole);
+    for (int i = 0; i < 100; i++) {
+        world.now_us += 100;
+        turn(&world);
+    }
+    cr_assert_eq(router_courier_counters(world.courier)->copies, 1);
+    world.silent[0] = 0;
+    world.parted = true;
+    world.leader = 0;
+    router_courier_peer_lost(world.courier, 0);
+    for (int i = 0; i < 3000; i++) {
+        world.now_us += 100;
+        turn(&world);
+    }
+    cr_assert_eq(router_courier_map(world.courier)->version, 2);
+    cr_assert_eq(whole.outcome, 0, "it may have run");
+    world.leader = 1;
+    turn_until(&world, 0);
+    cr_assert_eq(whole.outcome, ROUTER_ANSWERED);
     world_fini(&world);
 }
 

@@ -2,7 +2,8 @@
  * (DESIGN section 9). Greetings and questions for the map may be: they change nothing. */
 #include "tests/sim/sim.h"
 
-/* One that was wiped knows no peers, and so not who said something twice; it takes part in nothing. */
+/* One that was wiped knows no peers, and so not who said something twice; it takes part in nothing.
+ */
 static bool knows_nobody(const struct sim *sim, uint32_t place)
 {
     return place < SIM_NODES_MAX && sim->hosts[place].identity == SIM_WIPED &&

@@ -40,9 +40,10 @@ static const uint64_t blurring = FAULT_BIT(clocks) | FAULT_BIT(jumps) | FAULT_BI
  * deadline: nobody joins one older than this share of it. What its group calls too late may be so
  * at once where clocks are wrong, or a router hears of them late; else it has what its group lets a
  * router give it. */
-static uint64_t least_wait_us(const struct sim *sim, bool too_late)
+static uint64_t least_wait_us(const struct sim *sim, const struct sim_task *task, bool too_late)
 {
-    uint64_t least_us = 1000ull * sim->options.request_timeout_ms;
+    uint64_t all_us = 1000ull * sim->options.request_timeout_ms;
+    uint64_t least_us = task->timeout_us != 0 ? task->timeout_us : all_us;
     uint64_t most_us = 1000ull * sim->options.node.request_time_max_ms;
     least_us -= least_us / CHECK_JOINED_SHARE;
     if (!too_late)
@@ -60,7 +61,7 @@ void check_outcome_not_early(struct sim *sim, const struct sim_task *task,
     bool too_late = outcome->reason != NULL &&
                     strncmp(outcome->reason, CLIENT_TOO_LATE, strlen(CLIENT_TOO_LATE)) == 0;
     uint64_t waited_us = sim->now_us - task->asked_us;
-    if (given_up && waited_us < least_wait_us(sim, too_late))
+    if (given_up && waited_us < least_wait_us(sim, task, too_late))
         sim_fail(sim, "deadline",
                  "client %u is told after %llu us that operation %d on %s is given up",
                  task->client + 1, (unsigned long long)waited_us, (int)task->op.type,

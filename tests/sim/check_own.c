@@ -23,6 +23,7 @@ enum {
     OWN_DECIMAL_DIGITS_MAX = 7,
     OWN_DECIMAL_SIZE_MAX = 24,
     OWN_COMPARED_MAX = 1000,
+    OWN_CHECK_PER_MILLE = 250,
 };
 
 static const char letters[] = "klmopqrst"; /* No number has one of these. */
@@ -396,6 +397,9 @@ static void apply(struct sim_own *own, const struct wire_op *op, uint64_t now_ms
     case WIRE_OP_STAT:
         stat(own, expected);
         return;
+    case WIRE_OP_CHECK:
+        expected->kind = holds(own, op) ? WIRE_RESULT_OK : WIRE_RESULT_NIL;
+        return;
     default:
         answer_value(own, expected);
         return;
@@ -430,10 +434,12 @@ static void draw_condition(struct sim *sim, struct sim_task *task, const struct 
     op->condition = (enum wire_condition)sim_draw(sim, WIRE_IF_ALWAYS, WIRE_IF_VALUE);
     bool fits = own->size + OWN_TEXT_MAX <= sim->options.limits.value_size_max &&
                 own->size <= OWN_COMPARED_MAX;
+    bool checks = op->type == WIRE_OP_CHECK;
     if ((op->condition == WIRE_IF_VERSION && !own->present) ||
         (op->condition == WIRE_IF_VALUE && !fits) ||
-        (op->type == WIRE_OP_DELETE && op->condition < WIRE_IF_VERSION))
-        op->condition = WIRE_IF_ALWAYS;
+        (op->type == WIRE_OP_DELETE && op->condition < WIRE_IF_VERSION) ||
+        (checks && op->condition == WIRE_IF_ALWAYS))
+        op->condition = checks ? WIRE_IF_PRESENT : WIRE_IF_ALWAYS;
     if (op->condition == WIRE_IF_VERSION)
         op->a = own->version + (sim_chance(sim, 300) ? 1 : 0);
     if (op->condition == WIRE_IF_VALUE) {
@@ -565,14 +571,79 @@ static void draw_op(struct sim *sim, struct sim_task *task, const struct sim_own
 }
 
 /* Over RESP neither clocks nor versions are told. */
-bool own_choose(struct sim *sim, struct sim_task *task, struct sim_key *key)
+bool own_choose(struct sim *sim, struct sim_task *task, struct sim_key *key, bool may_check)
 {
     if (key->own.busy || sim->routers[sim->clients[task->client].router].is_whole)
         return false;
     key->own.busy = task->owns = true;
-    if (!task->last)
+    if (may_check && sim_chance(sim, OWN_CHECK_PER_MILLE)) {
+        task->op.type = WIRE_OP_CHECK;
+        draw_condition(sim, task, &key->own);
+    } else if (!task->last) {
         draw_op(sim, task, &key->own);
+    }
     return true;
+}
+
+void own_released(struct sim *sim, struct sim_task *task)
+{
+    sim->keys[task->key].own.busy = task->owns = false;
+}
+
+bool own_check_holds(struct sim *sim, const struct sim_task *task, uint64_t now_ms)
+{
+    struct sim_own *own = &sim->keys[task->key].own;
+    expire(own, now_ms);
+    return task->op.type != WIRE_OP_CHECK || holds(own, &task->op);
+}
+
+/* ---- Reads of what once was. */
+
+/* What is there from now on, by the answer to what was asked then. */
+static void note_state(struct sim_own *own, uint64_t asked_us, uint64_t now_us)
+{
+    struct sim_own_state *last = &own->past[(own->past_count + SIM_OWN_PAST - 1) % SIM_OWN_PAST];
+    last->until_us = now_us; /* At first it is one that nobody looks at. */
+    own->past[own->past_count++ % SIM_OWN_PAST] = (struct sim_own_state){
+        .from_us = asked_us,
+        .until_us = UINT64_MAX,
+        .value = base_hash(base_bytes_of(own->value, own->size)),
+        .present = own->present,
+        .ends = own->end_ms != 0,
+    };
+}
+
+/* A value that expires may be gone, and may be there. */
+static bool may_be(const struct sim_own_state *state, const struct wire_result *result)
+{
+    if (result->kind == WIRE_RESULT_NIL)
+        return !state->present || state->ends;
+    return result->kind == WIRE_RESULT_BYTES && state->present &&
+           state->value == base_hash(result->bytes);
+}
+
+/* Some state that stood within the age that was asked for; clocks go at half to twice their rate.
+ */
+static void check_stale(struct sim *sim, const struct sim_task *task, const struct sim_own *own,
+                        const struct wire_result *result)
+{
+    uint64_t age_us = 2000ull * task->stale_ms + 1000;
+    uint64_t from_us = task->asked_us > age_us ? task->asked_us - age_us : 0;
+    uint32_t kept = own->past_count < SIM_OWN_PAST ? own->past_count : SIM_OWN_PAST;
+    uint64_t first_us = UINT64_MAX;
+    for (uint32_t i = 0; i < kept; i++) {
+        first_us = own->past[i].from_us < first_us ? own->past[i].from_us : first_us;
+        if (own->past[i].until_us >= from_us && may_be(&own->past[i], result))
+            return;
+    }
+    if (own->past_count > SIM_OWN_PAST && first_us > from_us)
+        return; /* Not all that stood then is known. */
+    /* Before the first there was nothing, until it was answered. */
+    bool young = own->past_count == 0 || own->first_us >= from_us;
+    if (!young || result->kind != WIRE_RESULT_NIL)
+        sim_fail(sim, "own", "a read of %s that may be %u ms old answers %d '%.*s', which is older",
+                 sim->keys[task->key].name, task->stale_ms, (int)result->kind,
+                 (int)result->bytes.size, (const char *)result->bytes.data);
 }
 
 /* ---- Hearing. */
@@ -632,6 +703,10 @@ static void check_answer(struct sim *sim, const struct sim_task *task, struct si
                  (int)task->op.type, sim->keys[task->key].name, (unsigned long long)result->version,
                  (unsigned long long)own->version);
     own->version = result->version;
+    if (expected.wrote && own->past_count == 0)
+        own->first_us = sim->now_us;
+    if (expected.wrote)
+        note_state(own, task->asked_us, sim->now_us);
     sim->coverage->own_answers++;
 }
 
@@ -643,6 +718,8 @@ void own_heard(struct sim *sim, struct sim_task *task, const struct router_outco
     key->own.busy = task->owns = false;
     if (outcome->type == ROUTER_UNKNOWN)
         leave(key);
+    else if (outcome->type == ROUTER_ANSWERED && task->stale_ms > 0)
+        check_stale(sim, task, &key->own, outcome->result);
     else if (outcome->type == ROUTER_ANSWERED)
         check_answer(sim, task, &key->own, outcome);
 }

@@ -27,7 +27,8 @@ void check_request_sent(struct sim *sim, struct sim_router *router,
         sim->coverage->copies_of_requests += kept->copies > 0;
         if (kept->copies++ == 0) {
             kept->writes = wire_request_writes(&request);
-            kept->group = check_reads_group(sim, &request);
+            bool stale = (request.flags & WIRE_REQUEST_STALE) != 0;
+            kept->group = stale ? 0 : check_reads_group(sim, &request);
             kept->asked_us = sim->now_us;
         }
         rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);

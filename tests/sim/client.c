@@ -77,12 +77,13 @@ void client_rest(struct sim *sim, struct sim_client *client)
         again(sim, client);
 }
 
-static void begin(struct sim *sim, struct sim_client *client, struct sim_task *task)
+void client_begin(struct sim *sim, struct sim_client *client, struct sim_task *task)
 {
     task->busy = true;
     client->in_flight++;
     client->burst++;
     task->asked_us = sim->now_us;
+    task->timeout_us = task->stale_ms = task->together = 0;
     check_expiry_asked(sim, &sim->keys[task->key], task);
     recorder_begin(sim, task);
     sim_trace(sim, "ask", client->index, task->key, task->op.type, task->op.value.size);
@@ -91,7 +92,7 @@ static void begin(struct sim *sim, struct sim_client *client, struct sim_task *t
 static void ask(struct sim *sim, struct sim_client *client, struct sim_task *task)
 {
     struct sim_router *router = &sim->routers[client->router];
-    begin(sim, client, task);
+    client_begin(sim, client, task);
     if (router->is_whole)
         resp_client_ask(sim, client->stream, task, 1);
     else
@@ -136,7 +137,7 @@ static uint32_t ask_together(struct sim *sim, struct sim_client *client, uint32_
     else
         workload_choose_reads(sim, tasks, count);
     for (uint32_t i = 0; i < count; i++)
-        begin(sim, client, &tasks[i]);
+        client_begin(sim, client, &tasks[i]);
     resp_client_ask(sim, client->stream, tasks, count);
     sim->coverage->read_together += !writes;
     sim->coverage->written_together += writes;
@@ -154,6 +155,8 @@ static void ask_burst(struct sim *sim, struct sim_client *client)
             return; /* What is asked after healing is not counted. */
         sim->operations_asked++;
         uint32_t together = ask_together(sim, client, i);
+        if (together == 0)
+            together = transaction_ask(sim, client, i);
         if (together > 0) {
             i += together - 1;
             continue;
@@ -252,7 +255,7 @@ static void remember(struct sim *sim, const struct sim_task *task, enum router_o
         key->words[task->word].outcome = outcome;
 }
 
-static void end(struct sim *sim, struct sim_task *task)
+void client_end(struct sim *sim, struct sim_task *task)
 {
     struct sim_client *client = &sim->clients[task->client];
     task->busy = task->last = false;
@@ -264,7 +267,7 @@ void client_abandon(struct sim *sim, struct sim_task *task)
     remember(sim, task, ROUTER_UNKNOWN, false);
     own_abandoned(sim, task);
     sim->coverage->unknown++;
-    end(sim, task);
+    client_end(sim, task);
 }
 
 static void keep_last(struct sim *sim, struct sim_key *key, const struct wire_result *result)
@@ -312,6 +315,10 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
     struct sim *sim = context;
     struct sim_task *task = call;
     TORC_ASSERT(part == 0 && task->busy);
+    if (task->together > 0) {
+        transaction_done(sim, task, outcome);
+        return;
+    }
     count(sim, outcome);
     check_outcome_in_time(sim, task);
     check_outcome_not_early(sim, task, outcome);
@@ -335,6 +342,6 @@ void client_done(void *context, void *call, uint32_t part, const struct router_o
         keep_last(sim, &sim->keys[task->key], outcome->result);
     else if (answered && !error && task->last)
         sim->keys[task->key].last.written = true;
-    end(sim, task);
+    client_end(sim, task);
     client_rest(sim, &sim->clients[task->client]);
 }

@@ -2,6 +2,7 @@
  * tests/sim/clients -- who asks for things, how, and what they remember.
  *
  *   workload.c     what is asked for              client.c       when, and what came of it
+ *   transaction.c  several in one request
  *   recorder.c     histories of it                resp_client.c  commands and replies as bytes
  *   stream.c       a TCP connection               door.c         its end at a router
  *   resp.h         the bytes, written anew here
@@ -30,9 +31,22 @@ enum {
 #define CLIENT_TOO_LATE "it came too late to its group"
 
 /* check_own.c: fills in the task; false: not now, or not by this client. What came of it. */
-bool own_choose(struct sim *sim, struct sim_task *task, struct sim_key *key);
+bool own_choose(struct sim *sim, struct sim_task *task, struct sim_key *key, bool may_check);
 void own_heard(struct sim *sim, struct sim_task *task, const struct router_outcome *outcome);
 void own_abandoned(struct sim *sim, struct sim_task *task);
+/* It comes to nothing. Whether it is no CHECK, or holds. */
+void own_released(struct sim *sim, struct sim_task *task);
+bool own_check_holds(struct sim *sim, const struct sim_task *task, uint64_t now_ms);
+
+/* transaction.c: how many tasks from this one on it asks for in one request; 0: not this time. Its
+ * outcome. */
+uint32_t transaction_ask(struct sim *sim, struct sim_client *client, uint32_t first);
+void transaction_done(struct sim *sim, struct sim_task *tasks,
+                      const struct router_outcome *outcome);
+
+/* client.c */
+void client_begin(struct sim *sim, struct sim_client *client, struct sim_task *task);
+void client_end(struct sim *sim, struct sim_task *task);
 
 /* ---- Streams. */
 
@@ -120,6 +134,9 @@ void sim_router_on_event(struct sim *sim, struct sim_router *router);
 bool sim_router_send_kept(struct sim *sim, struct sim_router *router);
 /* Hands a library's operation to a courier; client_done hears of it. */
 void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task *task);
+/* Of so many tasks as the first says, with its deadline. */
+void sim_router_add_request(struct sim *sim, struct sim_router *router, struct sim_task *tasks,
+                            uint8_t flags);
 
 /* ---- Clients. */
 

@@ -9,6 +9,7 @@
 enum {
     ROUTER_TURN_US_MAX = 50, /* What else comes so soon is of the same turn. */
     ROUTER_BARE_INFLIGHT_MAX = 1024,
+    ROUTER_OPS_SIZE_MAX = 1 << 14, /* Beyond the map's limit on a request. */
 };
 
 const struct router_courier *sim_router_courier(const struct sim_router *router)
@@ -278,6 +279,27 @@ void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task 
     TORC_ASSERT(router_courier_has_room(router->bare, 1, SIM_VALUE_SIZE_MAX + 100));
     /* Two clients are one caller: what both ask of a key travels in order, often as one request. */
     router_courier_add(router->bare, task->client / 2 + 1, &task->op, task, 0);
+    flush_bare(sim, router);
+}
+
+void sim_router_add_request(struct sim *sim, struct sim_router *router, struct sim_task *tasks,
+                            uint8_t flags)
+{
+    static uint8_t ops[ROUTER_OPS_SIZE_MAX];
+    struct router_courier_request request = {
+        .flags = flags,
+        .op_count = (uint16_t)tasks->together,
+        .staleness_ms = tasks->stale_ms,
+        .deadline_us = sim->now_us + tasks->timeout_us,
+        .call = tasks,
+    };
+    size_t size = 0;
+    for (uint32_t i = 0; i < tasks->together; i++)
+        size += wire_op_write(ops + size, sizeof(ops) - size, &tasks[i].op);
+    request.ops = base_bytes_of(ops, size);
+    router_courier_turn(router->bare, sim->now_us);
+    TORC_ASSERT(router_courier_has_room(router->bare, request.op_count, size));
+    router_courier_add_request(router->bare, &request);
     flush_bare(sim, router);
 }
 

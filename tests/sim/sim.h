@@ -58,6 +58,7 @@ enum {
     SIM_KEY_SIZE_MAX = 63,
     SIM_LIMIT_KEY_SIZE_MAX = 4096,
     SIM_OWN_SIZE_MAX = 8192 + 256,
+    SIM_OWN_PAST = 64,
     SIM_VALUE_SIZE_MAX = 3000, /* Of what is put: several of them fit into a value. */
     SIM_EVENTS_MAX = 200000,   /* Under way at once; more: messages breed. */
     SIM_TRACE_MAX = 4096,      /* Last events, of which a failure shows some. */
@@ -273,6 +274,9 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(not_leader, true)                                                                            \
     X(busy_answers, true)                                                                          \
     X(moved_answers, false)                                                                        \
+    X(transactions, true)                                                                          \
+    X(checks_failed, true)                                                                         \
+    X(stale_reads, true)                                                                           \
     X(own_answers, true)                                                                           \
     X(expired_reads, true)                                                                         \
     X(reads_checked, true)                                                                         \
@@ -511,7 +515,16 @@ struct sim_expiry_asked { /* What was known of such a key when it was asked for.
     uint64_t tick, newest, newest_us, gone, clock_ms;
 };
 
+struct sim_own_state { /* What stood there, at the latest from then, at the earliest until then. */
+    uint64_t from_us, until_us;
+    uint64_t value; /* Hash. */
+    bool present, ends;
+};
+
 struct sim_own { /* check_own.c: a key that one client at a time uses. */
+    struct sim_own_state past[SIM_OWN_PAST];
+    uint32_t past_count;
+    uint64_t first_us; /* When the first of them was known. */
     bool busy, present;
     uint32_t generation;
     uint64_t version, end_ms;
@@ -554,7 +567,11 @@ struct sim_task { /* One operation on one key that a client has asked for. */
     uint64_t asked_us;
     bool last; /* One of the operations after healing. */
     struct sim_expiry_asked expiry;
-    bool owns; /* Its key, for as long as it is busy. */
+    uint64_t timeout_us; /* Its own; 0: that of all. */
+    uint32_t stale_ms;   /* It may be so old; 0: not at all. */
+    uint32_t together;   /* transaction.c: of the first, so many are one request. */
+    bool spread;         /* ... and their keys are of several groups. */
+    bool owns;           /* Its key, for as long as it is busy. */
 };
 
 struct sim_client {

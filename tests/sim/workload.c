@@ -96,7 +96,7 @@ void workload_choose(struct sim *sim, struct sim_task *task)
         set_value(sim, task, "e", ++sim->value_number, 8);
         return;
     case SIM_KEY_OWN:
-        if (own_choose(sim, task, key))
+        if (own_choose(sim, task, key, false))
             return;
         task->key -= SIM_KEY_OWN - SIM_KEY_COUNTER; /* Somebody else has it. */
         task->op.type = WIRE_OP_GET;
@@ -144,7 +144,7 @@ bool workload_choose_last(struct sim *sim, struct sim_task *task)
     task->last = true;
     if (key->kind == SIM_KEY_OWN) {
         task->op.type = WIRE_OP_GET;
-        (void)own_choose(sim, task, key);
+        (void)own_choose(sim, task, key, false);
     } else if (key->last.written || key->kind == SIM_KEY_EXPIRING ||
                (key->kind == SIM_KEY_LIST && is_full(sim, key))) {
         task->op.type = WIRE_OP_GET;

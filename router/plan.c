@@ -309,6 +309,10 @@ static bool plan_bitcount(struct planning *planning)
         return fail(planning, "ERR syntax error");
     if (count > 3 && (!read_position(planning, 2, &op->a) || !read_position(planning, 3, &op->b)))
         return false;
+    /* As in Redis: a range that is empty whatever the size is answered before the unit is read. */
+    int64_t start = (int64_t)op->a, end = (int64_t)op->b;
+    if (start < 0 && end < 0 && start > end)
+        return true;
     return count < 5 || read_unit(planning, planning->args[4]);
 }
 

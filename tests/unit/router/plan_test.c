@@ -192,6 +192,7 @@ Test(router_plan, bits_become_operations_on_bits)
     expect("bitcount a 1 2 BIT", "reads reply=2; type=19 key=a a=1 b=2 flags=2");
     expect("bitcount a 1", "ERR syntax error");
     expect("bitcount a 1 2 FOO", "ERR syntax error");
+    expect("bitcount a -1 -2 FOO", "reads reply=2; type=19 key=a a=-1 b=-2");
     expect("bitcount a 1 2 BIT 3", "ERR syntax error");
     expect("bitcount a x 2", "ERR value is not an integer or out of range");
     expect("bitpos a 1", "reads reply=2; type=20 key=a flags=12");

@@ -259,6 +259,20 @@ Test(machine_ops, add_decimal_adds_exactly)
     fixture_fini(&fixture);
 }
 
+/* What has more digits than a sum can have stays as it is. */
+Test(machine_ops, add_decimal_is_bounded)
+{
+    enum { DIGITS = 4932 };
+    static char nines[DIGITS + 1];
+    memset(nines, '9', DIGITS);
+    struct fixture fixture;
+    fixture_init(&fixture);
+    EXPECT_KIND(fixture_do_op(&fixture, op_put("k", nines)), WIRE_RESULT_OK);
+    expect_error(fixture_do_op(&fixture, op_add_decimal("k", "1")), WIRE_ERROR_INFINITE);
+    expect_value(&fixture, "k", nines);
+    fixture_fini(&fixture);
+}
+
 /* Only Redis's own form of an integer is one. */
 Test(machine_ops, add_takes_strict_decimals_only)
 {

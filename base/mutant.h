@@ -67,6 +67,7 @@
     X(TTL_TOO_LONG, "a time to live counts twice")                                                 \
     X(FASTEST_CLOCK, "the fastest clock of a group counts instead of the one in the middle")       \
     X(DEPOSED_SAYS_NOT_LEADER, "a leader that is deposed answers that it proposed nothing")        \
+    X(LIBRARY_UNKNOWN_DENIED, "the library says of what is unknown that it did not happen")        \
     X(STALE_AGE_IGNORED, "a stale read is answered from a state of any age")                       \
     X(CHECK_IGNORED, "a request runs although a CHECK of it does not hold")                        \
     X(LAST_TIME_EARLY, "the last time of a request is a fiftieth of what is left of it")           \

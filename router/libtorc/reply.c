@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/mutant.h"
 
 struct torc_reply {
     enum torc_outcome outcome;
@@ -225,6 +226,8 @@ struct torc_reply *libtorc_reply_of(struct base_bytes ops, uint16_t op_count,
         return libtorc_reply_failed(TORC_DID_NOT_HAPPEN, closing ? TORC_CLOSED : TORC_TIMEOUT,
                                     text);
     case ROUTER_UNKNOWN:
+        if (TORC_MUTANT(LIBRARY_UNKNOWN_DENIED))
+            return libtorc_reply_failed(TORC_DID_NOT_HAPPEN, TORC_TIMEOUT, text);
         return libtorc_reply_failed(TORC_OUTCOME_UNKNOWN, closing ? TORC_CLOSED : TORC_UNKNOWN,
                                     text);
     case ROUTER_REFUSED:

@@ -40,8 +40,8 @@ static void check_order(struct sim *sim, const struct sim_key *key)
     for (size_t i = 0; i < key->word_count; i++) {
         const struct sim_word *word = &key->words[i];
         size_t at = 0;
-        if (word->outcome != HISTORY_OK)
-            continue;
+        if (word->outcome != HISTORY_OK || word->client >= SIM_CLIENTS_MAX)
+            continue; /* Of the library's calls none has an order. */
         find_word(base_bytes_of(key->last.bytes, key->last.size), word->number, &at);
         if (at < last[word->client])
             sim_fail(sim, "order",

@@ -570,10 +570,11 @@ static void draw_op(struct sim *sim, struct sim_task *task, const struct sim_own
     draw_rest(sim, task, own);
 }
 
-/* Over RESP neither clocks nor versions are told. */
+/* Over RESP and by the library's replies clocks are not told. */
 bool own_choose(struct sim *sim, struct sim_task *task, struct sim_key *key, bool may_check)
 {
-    if (key->own.busy || sim->routers[sim->clients[task->client].router].is_whole)
+    const struct sim_router *router = &sim->routers[sim->clients[task->client].router];
+    if (key->own.busy || router->is_whole || router->library != NULL)
         return false;
     key->own.busy = task->owns = true;
     if (may_check && sim_chance(sim, OWN_CHECK_PER_MILLE)) {

@@ -2,7 +2,7 @@
  * tests/sim/clients -- who asks for things, how, and what they remember.
  *
  *   workload.c     what is asked for              client.c       when, and what came of it
- *   transaction.c  several in one request
+ *   transaction.c  several in one request         library.c      the C library's core
  *   recorder.c     histories of it                resp_client.c  commands and replies as bytes
  *   stream.c       a TCP connection               door.c         its end at a router
  *   resp.h         the bytes, written anew here
@@ -43,6 +43,12 @@ bool own_check_holds(struct sim *sim, const struct sim_task *task, uint64_t now_
 uint32_t transaction_ask(struct sim *sim, struct sim_client *client, uint32_t first);
 void transaction_done(struct sim *sim, struct sim_task *tasks,
                       const struct router_outcome *outcome);
+
+/* library.c */
+struct libtorc_client;
+void library_ask(struct sim *sim, struct libtorc_client *library, struct sim_task *task);
+void library_hear(struct sim *sim, struct libtorc_client *library);
+void library_free(struct libtorc_client *library);
 
 /* client.c */
 void client_begin(struct sim *sim, struct sim_client *client, struct sim_task *task);

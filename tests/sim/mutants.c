@@ -51,7 +51,8 @@ static const struct notice notices[] = {
 /* What a failure may begin with, but for mistakes of the simulator itself (`setup`). */
 static const char checkers_known[] =
     "agreement amnesiac answers assertion ballots bounds chosen clock codec counters coverage "
-    "credit deadline delivery durable effects expiry lease linearizability liveness log map order "
+    "credit deadline delivery durable effects expiry lease library linearizability liveness log "
+    "map order "
     "own ownership promises reads recovery resp routes scan trimming words";
 
 static const struct notice *notice_of(const char *name)

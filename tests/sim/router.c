@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "router/libtorc/client.h"
 #include "tests/sim/clients.h"
 
 enum {
@@ -62,6 +63,25 @@ static bool is_whole(const struct sim *sim, uint32_t index)
     return index == 0 || !other ? first : !first;
 }
 
+/* Half of those that are no whole routers. */
+static bool is_library(const struct sim *sim, uint32_t index)
+{
+    struct base_prng drawn = base_prng_seeded(sim->options.seed ^ UINT64_C(0x6C6962) ^ index);
+    return base_prng_chance(&drawn, 1, 2);
+}
+
+static void bare_start(struct sim *sim, struct sim_router *router,
+                       const struct router_courier_config *config)
+{
+    struct router_courier_sink sink = {.done = client_done, .context = sim};
+    if (is_library(sim, router->index)) {
+        router->library = libtorc_client_new(sim->allocator, config);
+        router->bare = libtorc_client_courier(router->library);
+    } else {
+        router->bare = router_courier_new(sim->allocator, config, sink);
+    }
+}
+
 void sim_router_start(struct sim *sim, uint32_t index)
 {
     struct sim_router *router = &sim->routers[index];
@@ -78,11 +98,10 @@ void sim_router_start(struct sim *sim, uint32_t index)
     router->is_whole = is_whole(sim, index);
     router->commands_max = 1 + (uint32_t)(sim->options.seed / 4 % SIM_TASKS_MAX);
     struct router_courier_config config = courier_config(sim, router);
-    struct router_courier_sink sink = {.done = client_done, .context = sim};
     if (router->is_whole)
         router->whole = whole_new(sim, router);
     else
-        router->bare = router_courier_new(sim->allocator, &config, sink);
+        bare_start(sim, router, &config);
     sim_trace(sim, "router starts", SIM_NODES_MAX + index, router->life, router->is_whole, 0);
     sim_router_turn(sim, router);
 }
@@ -91,7 +110,11 @@ static void end(struct sim *sim, struct sim_router *router)
 {
     counters_router(sim, router);
     router_free(router->whole);
-    router_courier_free(router->bare);
+    if (router->library != NULL)
+        library_free(router->library);
+    else
+        router_courier_free(router->bare);
+    router->library = NULL;
     router->whole = NULL;
     router->bare = NULL;
 }
@@ -229,10 +252,16 @@ static void wake_at(struct sim *sim, struct sim_router *router, uint64_t at_us)
 static void flush_bare(struct sim *sim, struct sim_router *router)
 {
     const struct router_message *messages;
-    size_t count = router_courier_messages(router->bare, &messages);
+    bool library = router->library != NULL;
+    size_t count = library ? libtorc_client_messages(router->library, sim->now_us, &messages)
+                           : router_courier_messages(router->bare, &messages);
     for (size_t i = 0; i < count; i++)
         send_message(sim, router, &messages[i]);
-    wake_at(sim, router, router_courier_wake_at_us(router->bare));
+    if (library)
+        library_hear(sim, router->library);
+    wake_at(sim, router,
+            library ? libtorc_client_wake_at_us(router->library)
+                    : router_courier_wake_at_us(router->bare));
 }
 
 void sim_router_on_event(struct sim *sim, struct sim_router *router)
@@ -277,6 +306,11 @@ void sim_router_add(struct sim *sim, struct sim_router *router, struct sim_task 
 {
     router_courier_turn(router->bare, sim->now_us);
     TORC_ASSERT(router_courier_has_room(router->bare, 1, SIM_VALUE_SIZE_MAX + 100));
+    if (router->library != NULL) {
+        library_ask(sim, router->library, task);
+        flush_bare(sim, router);
+        return;
+    }
     /* Two clients are one caller: what both ask of a key travels in order, often as one request. */
     router_courier_add(router->bare, task->client / 2 + 1, &task->op, task, 0);
     flush_bare(sim, router);

@@ -274,6 +274,7 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(not_leader, true)                                                                            \
     X(busy_answers, true)                                                                          \
     X(moved_answers, false)                                                                        \
+    X(library_replies, true)                                                                       \
     X(transactions, true)                                                                          \
     X(checks_failed, true)                                                                         \
     X(stale_reads, true)                                                                           \
@@ -484,12 +485,13 @@ struct sim_stream; /* tests/sim/clients.h */
 
 struct sim_router {
     uint32_t index, life;
-    bool is_whole;               /* A router with RESP clients; else a library's courier. */
-    struct router *whole;        /* NULL: it is not. */
-    struct router_courier *bare; /* NULL: it is. */
-    uint32_t commands_max;       /* ... in flight of each of its connections. */
-    bool turn_wanted;            /* Something came since its last turn. */
-    uint8_t *kept;               /* A REQUEST that was sent once. */
+    bool is_whole;                  /* A router with RESP clients; else a library's courier. */
+    struct router *whole;           /* NULL: it is not. */
+    struct router_courier *bare;    /* NULL: it is. */
+    struct libtorc_client *library; /* What has the courier, of the C library; NULL: nothing. */
+    uint32_t commands_max;          /* ... in flight of each of its connections. */
+    bool turn_wanted;               /* Something came since its last turn. */
+    uint8_t *kept;                  /* A REQUEST that was sent once. */
     size_t kept_size, kept_capacity;
     uint32_t kept_life, kept_to;
     uint64_t kept_us;

@@ -11,7 +11,8 @@
 #include "tests/sim/clients.h"
 
 enum {
-    TRANSACTION_PER_MILLE = 100,
+    TRANSACTION_PER_MILLE = 200,
+    TRANSACTION_READ_PER_MILLE = 400, /* A read of one key. */
     TRANSACTION_OPS_MAX = 4,
     TRANSACTION_SPREAD_PER_MILLE = 50, /* Over several groups: they are refused. */
     TRANSACTION_STALE_MS_MAX = 3000,
@@ -35,7 +36,7 @@ struct transaction {
     struct sim_task *tasks;
     uint32_t count, wanted, group;
     size_t size;
-    bool may_spread, is_spread;
+    bool may_spread, is_spread, is_read;
 };
 
 /* One operation more, on this key, if it is free and all still fits. */
@@ -50,6 +51,8 @@ static void add(struct sim *sim, struct transaction *transaction, struct sim_key
     task->op = (struct wire_op){.key = base_bytes_text(key->name)};
     if (!own_choose(sim, task, key, true /* may check */))
         return;
+    if (transaction->is_read)
+        task->op = (struct wire_op){.type = WIRE_OP_GET, .key = task->op.key};
     size_t size = transaction->size + wire_op_size(&task->op);
     if (size > sim->options.limits.request_size_max) {
         own_released(sim, task);
@@ -100,7 +103,8 @@ static void send(struct sim *sim, struct sim_client *client, struct transaction 
 uint32_t transaction_ask(struct sim *sim, struct sim_client *client, uint32_t first)
 {
     uint32_t room = SIM_TASKS_MAX - first, keys = sim->options.keys;
-    if (sim->routers[client->router].is_whole || !sim_chance(sim, TRANSACTION_PER_MILLE))
+    const struct sim_router *router = &sim->routers[client->router];
+    if (router->is_whole || router->library != NULL || !sim_chance(sim, TRANSACTION_PER_MILLE))
         return 0;
     struct transaction transaction = {
         .tasks = &client->tasks[first],
@@ -108,7 +112,9 @@ uint32_t transaction_ask(struct sim *sim, struct sim_client *client, uint32_t fi
             (uint32_t)sim_draw(sim, 1, room < TRANSACTION_OPS_MAX ? room : TRANSACTION_OPS_MAX),
         .size = WIRE_REQUEST_HEADER_SIZE,
         .may_spread = sim_chance(sim, TRANSACTION_SPREAD_PER_MILLE),
+        .is_read = sim_chance(sim, TRANSACTION_READ_PER_MILLE),
     };
+    transaction.wanted = transaction.is_read ? 1 : transaction.wanted;
     uint32_t from = (uint32_t)sim_draw(sim, 0, keys - 1);
     for (uint32_t i = 0; i < keys && transaction.count < transaction.wanted; i++)
         add(sim, &transaction, &sim->keys[SIM_KEY_OWN + SIM_KEY_KINDS * ((from + i) % keys)]);

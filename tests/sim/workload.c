@@ -46,8 +46,11 @@ static void choose_word(struct sim *sim, struct sim_task *task, struct sim_key *
     key->words = base_array_reserve(sim->allocator, key->words, &key->words_capacity,
                                     key->word_count + 1, sizeof(*key->words));
     task->word = key->word_count;
-    key->words[key->word_count++] =
-        (struct sim_word){.number = sim->word_number, .client = task->client};
+    /* Calls of the library have no order. */
+    const struct sim_router *router = &sim->routers[sim->clients[task->client].router];
+    uint32_t client =
+        router->library != NULL ? SIM_CLIENTS_MAX + (uint32_t)task->word : task->client;
+    key->words[key->word_count++] = (struct sim_word){.number = sim->word_number, .client = client};
 }
 
 /* The first of a kind may be hot. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "router/object.h"
 
 enum {
     SPARE_MAX = 4096,       /* Calls kept for later. */
@@ -257,6 +258,17 @@ static void call_end(struct router *router, struct router_call *call)
     router_call_finished(router, call);
 }
 
+/* The reply to a command that is one operation. */
+static void single_answer(struct router_call *call, const struct router_outcome *outcome)
+{
+    const struct wire_result *result = outcome->result;
+    struct router_buffer *out = router_call_out(call);
+    if (call->reply == ROUTER_PLAN_OBJECT && result->kind != WIRE_RESULT_ERROR)
+        router_object_answer(call->command, call->key_size, result, call->protocol, out);
+    else
+        router_plan_answer(call->reply, call->command, result, outcome->clock, call->protocol, out);
+}
+
 void router_call_done(void *context, void *call_of, uint32_t part,
                       const struct router_outcome *outcome)
 {
@@ -271,8 +283,7 @@ void router_call_done(void *context, void *call_of, uint32_t part,
     }
     bool answered = outcome->type == ROUTER_ANSWERED;
     if (call->part_count == 1 && answered) {
-        router_plan_answer(call->reply, call->command, outcome->result, outcome->clock,
-                           call->protocol, router_call_out(call));
+        single_answer(call, outcome);
         router_call_finished(router, call);
         return;
     }
@@ -327,6 +338,7 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
     if (!router_courier_has_room(router->courier, plan.op_count, size))
         return false;
     struct router_call *call = router_call_new(router, connection, command, plan.reply);
+    call->key_size = plan.op.key.size;
     call->part_count = (uint32_t)plan.op_count;
     call->pending = call->part_count;
     if (plan.reply == ROUTER_PLAN_VALUES)

@@ -143,6 +143,27 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
      "Of this router. Sections: server, clients, stats, torc."},
+    {ROUTER_LASTSAVE, "lastsave", 1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0,
+     0, 0, "server", "1.0.0", "O(1)", "",
+     "Returns the Unix timestamp of the last successful save to disk.",
+     "Every write that was answered is on the disks of a majority already, so the time is now."},
+    {ROUTER_MEMORY, "memory", -2, 0, 0, 0, 0, "server", "4.0.0", "Depends on subcommand.",
+     "subcommand", "A container for memory diagnostics commands.", NULL},
+    {ROUTER_MEMORY_DOCTOR, "memory|doctor", 2, 0, 0, 0, 0, "server", "4.0.0", "O(1)", "",
+     "Outputs a memory problems report.",
+     "Data lies on the disks of the nodes: there is nothing to report of a router, and it says so "
+     "in Redis's words for a sound instance."},
+    {ROUTER_MEMORY_HELP, "memory|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "4.0.0", "O(1)", "", "Returns helpful text about the different subcommands.",
+     "Without MALLOC-STATS and PURGE, which make no sense here."},
+    {ROUTER_MEMORY_STATS, "memory|stats", 2, 0, 0, 0, 0, "server", "4.0.0",
+     "O(N) where N is the number of connections", "", "Returns details about memory usage.",
+     "Of this router: what its clients' buffers hold, and what of the commands in flight does; "
+     "only the fields that it has numbers for."},
+    {ROUTER_MEMORY_USAGE, "memory|usage", -3, ROUTER_FLAG_READONLY, 2, 2, 1, "server", "4.0.0",
+     "O(1)", "key [SAMPLES count]", "Estimates the memory usage of a key.",
+     "The bytes of key and value and of what is stored with them, on the disk of one replica, "
+     "before the store compresses or amplifies anything; not memory. SAMPLES changes nothing."},
     {ROUTER_MGET, "mget", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "string", "1.0.0",
      "O(N) where N is the number of keys to retrieve", "key [key ...]",
      "Returns the string values of one or more keys.",
@@ -152,6 +173,24 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Creates or modifies the string values of one or more keys.",
      "Each key for itself: other clients may see some set and others not yet, and after an error "
      "some may be set."},
+    {ROUTER_OBJECT, "object", -2, 0, 0, 0, 0, "generic", "2.2.3", "Depends on subcommand.",
+     "subcommand", "A container for object introspection commands.", NULL},
+    {ROUTER_OBJECT_ENCODING, "object|encoding", 3, ROUTER_FLAG_READONLY, 2, 2, 1, "generic",
+     "2.2.3", "O(1)", "key", "Returns the internal encoding of a Redis object.",
+     "What Redis would choose for that value if it were SET now: `int`, `embstr` or `raw`. Redis "
+     "also shows how a value came about: what APPEND, SETRANGE or SETBIT has changed is `raw` "
+     "there, and what INCRBYFLOAT made is no `int`."},
+    {ROUTER_OBJECT_FREQ, "object|freq", 3, ROUTER_FLAG_READONLY, 2, 2, 1, "generic", "4.0.0",
+     "O(1)", "key", "Returns the logarithmic access frequency counter of a Redis object.",
+     "Always the error that Redis gives without an LFU policy: no use of a key is counted."},
+    {ROUTER_OBJECT_HELP, "object|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "generic", "6.2.0", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
+    {ROUTER_OBJECT_IDLETIME, "object|idletime", 3, ROUTER_FLAG_READONLY, 2, 2, 1, "generic",
+     "2.2.3", "O(1)", "key", "Returns the time since the last access to a Redis object.",
+     "Always 0 for a key that exists: nothing keeps the time of the last access."},
+    {ROUTER_OBJECT_REFCOUNT, "object|refcount", 3, ROUTER_FLAG_READONLY, 2, 2, 1, "generic",
+     "2.2.3", "O(1)", "key", "Returns the reference count of a value of a key.",
+     "Always 1 for a key that exists: no value is shared, as small integers are in Redis."},
     {ROUTER_PERSIST, "persist", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "generic",
      "2.2.0", "O(1)", "key", "Removes the expiration time of a key.", NULL},
     {ROUTER_PEXPIRE, "pexpire", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, 1, 1, "generic",
@@ -214,6 +253,9 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_SUBSTR, "substr", 4, ROUTER_FLAG_READONLY, 1, 1, 1, "string", "1.0.0",
      "O(N) where N is the size of the range", "key start end",
      "Returns a substring from a string value.", "The same as GETRANGE."},
+    {ROUTER_TIME, "time", 1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
+     "server", "2.6.0", "O(1)", "", "Returns the server time.",
+     "By the clock of this router's machine; a key expires by the clock of its group."},
     {ROUTER_TOUCH, "touch", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "generic",
      "3.2.1", "O(N) where N is the number of keys to touch", "key [key ...]",
      "Returns the number of existing keys out of those specified.",
@@ -391,10 +433,11 @@ static void reply_flags(const struct router_command *command, unsigned protocol,
         uint16_t flag;
         const char *name;
     } names[] = {
-        {ROUTER_FLAG_WRITE, "write"},     {ROUTER_FLAG_READONLY, "readonly"},
-        {ROUTER_FLAG_DENYOOM, "denyoom"}, {ROUTER_FLAG_ADMIN, "admin"},
-        {ROUTER_FLAG_LOADING, "loading"}, {ROUTER_FLAG_STALE, "stale"},
-        {ROUTER_FLAG_FAST, "fast"},       {ROUTER_FLAG_NO_AUTH, "no_auth"},
+        {ROUTER_FLAG_WRITE, "write"},       {ROUTER_FLAG_READONLY, "readonly"},
+        {ROUTER_FLAG_DENYOOM, "denyoom"},   {ROUTER_FLAG_ADMIN, "admin"},
+        {ROUTER_FLAG_NOSCRIPT, "noscript"}, {ROUTER_FLAG_LOADING, "loading"},
+        {ROUTER_FLAG_STALE, "stale"},       {ROUTER_FLAG_FAST, "fast"},
+        {ROUTER_FLAG_NO_AUTH, "no_auth"},
     };
     size_t count = 0;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -516,6 +559,8 @@ static void reply_getkeys(const struct base_bytes *args, size_t arg_count,
                           struct router_buffer *out)
 {
     const struct router_command *command = router_command_find(args[0]);
+    if (command != NULL && arg_count > 1 && router_command_is_container(command))
+        command = router_command_find_sub(command, args[1]);
     if (command == NULL) {
         router_reply_error(out, "ERR Invalid command specified");
         return;

@@ -393,6 +393,11 @@ size_t router_courier_inflight(const struct router_courier *courier)
     return courier->parcel_count;
 }
 
+size_t router_courier_inflight_size(const struct router_courier *courier)
+{
+    return courier->bytes_size;
+}
+
 bool router_courier_group_info(const struct router_courier *courier, size_t index,
                                struct router_group_info *ret_info)
 {

@@ -173,6 +173,8 @@ uint64_t router_courier_wake_at_us(const struct router_courier *courier);
 
 const struct router_courier_counters *router_courier_counters(const struct router_courier *courier);
 size_t router_courier_inflight(const struct router_courier *courier);
+/* Bytes of the requests that are held, waiting and sent. */
+size_t router_courier_inflight_size(const struct router_courier *courier);
 /* The node believed to lead and the numbers of requests waiting and sent; false: no such group. */
 struct router_group_info {
     uint32_t group, leader_node;

@@ -6,6 +6,7 @@
 #include "base/decimal.h"
 #include "base/hlc.h"
 #include "router/number.h"
+#include "router/object.h"
 #include "router/reply.h"
 
 /* What the parsing of one command works on. */
@@ -457,6 +458,16 @@ static bool plan_append(struct planning *planning)
     return true;
 }
 
+static bool plan_object(struct planning *planning)
+{
+    struct base_bytes key = planning->plan->op.key;
+    planning->plan->op = router_object_op(planning->command);
+    planning->plan->op.key = key;
+    planning->plan->reply = ROUTER_PLAN_OBJECT;
+    return router_object_words(planning->command, planning->args, planning->arg_count,
+                               planning->error);
+}
+
 static bool plan_simple(struct planning *planning, enum wire_op_type type,
                         enum router_plan_reply reply)
 {
@@ -511,6 +522,12 @@ static bool plan_by_words(struct planning *planning)
         return plan_add(planning);
     case ROUTER_INCRBYFLOAT:
         return plan_add_decimal(planning);
+    case ROUTER_OBJECT_ENCODING:
+    case ROUTER_OBJECT_FREQ:
+    case ROUTER_OBJECT_IDLETIME:
+    case ROUTER_OBJECT_REFCOUNT:
+    case ROUTER_MEMORY_USAGE:
+        return plan_object(planning);
     default:
         return plan_simple(planning, WIRE_OP_SCAN, ROUTER_PLAN_WALK);
     }
@@ -580,11 +597,12 @@ bool router_plan_make(const struct router_command *command, const struct base_by
     struct router_plan plan = {
         .command = command,
         .op_count = router_command_key_count(command, arg_count),
+        .first_key = (size_t)command->first_key,
         .key_step = (size_t)command->key_step,
     };
     struct planning planning = {command, args, arg_count, &plan, error};
     if (plan.op_count > 0)
-        plan.op.key = args[1];
+        plan.op.key = args[plan.first_key];
     if (!plan_by_command(&planning) || !within_limits(&planning, limits))
         return false;
     plan.writes = wire_op_writes(plan.op.type);
@@ -597,9 +615,10 @@ struct wire_op router_plan_op(const struct router_plan *plan, const struct base_
 {
     TORC_ASSERT(i < plan->op_count);
     struct wire_op op = plan->op;
-    op.key = args[1 + i * plan->key_step];
+    size_t word = plan->first_key + i * plan->key_step;
+    op.key = args[word];
     if (plan->key_step == 2)
-        op.value = args[2 + i * 2];
+        op.value = args[word + 1];
     return op;
 }
 
@@ -739,7 +758,8 @@ void router_plan_answer(enum router_plan_reply reply, const struct router_comman
         router_reply_array(out, 1);
         answer_value(result, protocol, out);
         break;
+    case ROUTER_PLAN_OBJECT:
     case ROUTER_PLAN_WALK:
-        TORC_ASSERT(!"a walk has no single result");
+        TORC_ASSERT(!"not answered here");
     }
 }

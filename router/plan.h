@@ -28,8 +28,9 @@ enum router_plan_reply {
     ROUTER_PLAN_DONE,   /* 1; a condition that did not hold: 0. */
     ROUTER_PLAN_EXPIRY_SECONDS,
     ROUTER_PLAN_EXPIRY_MS,
-    ROUTER_PLAN_RANGE, /* The bytes; absent: none. */
-    ROUTER_PLAN_WALK,  /* Over all groups: router/walk.h. */
+    ROUTER_PLAN_RANGE,  /* The bytes; absent: none. */
+    ROUTER_PLAN_OBJECT, /* Of OBJECT and MEMORY USAGE: router/object.h. */
+    ROUTER_PLAN_WALK,   /* Over all groups: router/walk.h. */
 };
 
 struct router_plan {
@@ -37,7 +38,8 @@ struct router_plan {
     enum router_plan_reply reply;
     bool writes;
     size_t op_count;   /* One per key. */
-    size_t key_step;   /* Words from key to key; the first key is word 1. */
+    size_t first_key;  /* Which word it is. */
+    size_t key_step;   /* Words from key to key. */
     struct wire_op op; /* Everything but key and value of each, and both of the first. */
 };
 

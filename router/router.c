@@ -80,10 +80,11 @@ void router_free(struct router *router)
     base_free(allocator, router, sizeof(*router));
 }
 
-void router_turn(struct router *router, uint64_t now_us)
+void router_turn(struct router *router, uint64_t now_us, uint64_t unix_us)
 {
     TORC_ASSERT(now_us >= router->now_us);
     router->now_us = now_us;
+    router->unix_us = unix_us;
     router_courier_turn(router->courier, now_us);
 }
 

@@ -2,11 +2,11 @@
  * router -- the front door as a deterministic machine: bytes of Redis clients and messages of nodes
  * in, messages to nodes and bytes to clients out. Same configuration and same calls give the same
  * actions, to the byte. No socket, no clock, no entropy: time comes with each turn, ids with the
- * configuration.
+ * configuration. The wall clock is only shown (TIME, SLOWLOG) and decides nothing.
  *
  * The driver's loop, once per turn:
  *
- *     router_turn(now)                     time; also what wakes it at ready.wake_at_us
+ *     router_turn(now, unix)               time; also what wakes it at ready.wake_at_us
  *     router_connection_*, router_receive  everything that arrived
  *     router_ready()                       once: what came of all of it together
  *       1. send ready.messages             one per group, whatever number of commands is in it
@@ -81,8 +81,9 @@ struct router *router_new(const struct base_allocator *allocator,
                           const struct router_config *config, uint64_t now_us);
 void router_free(struct router *router); /* NULL is a no-op. */
 
-/* Begins a turn; `now_us` is monotonic and asserted never to go back. */
-void router_turn(struct router *router, uint64_t now_us);
+/* Begins a turn; `now_us` is monotonic and asserted never to go back, `unix_us` is the wall clock,
+ * microseconds since 1970, which may. */
+void router_turn(struct router *router, uint64_t now_us, uint64_t unix_us);
 void router_ready(struct router *router, struct router_ready *ret_ready);
 
 /* ---- Clients ------------------------------------------------------------------------------------

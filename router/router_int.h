@@ -39,6 +39,7 @@ struct router_call {
     bool finished; /* `out` is its reply. */
     uint32_t pending, part_count;
     int64_t sum;
+    size_t key_size; /* Of the first key. */
     uint64_t started_us;
     struct router_tally tally;
     struct router_buffer out;    /* Until finished: the values that came. */
@@ -82,6 +83,7 @@ struct router {
     struct router_config config;
     struct router_courier *courier;
     uint64_t now_us, started_us;
+    uint64_t unix_us; /* The wall clock of this turn; 0 before the first. */
     bool draining;
     struct router_connection **slots; /* By number; NULL: free. clients_max of them. */
     uint32_t *slots_free;             /* A stack. */
@@ -140,5 +142,10 @@ void router_walk_free(struct router *router, struct router_walk *walk); /* NULL 
 /* Answers a command that needs no node. */
 void router_server_command(struct router *router, struct router_connection *connection,
                            const struct router_command *command);
+
+/* memory.c */
+/* Answers MEMORY STATS and DOCTOR; false, and nothing done, when it is another command. */
+bool router_memory_reply(const struct router *router, const struct router_command *command,
+                         unsigned protocol, struct router_buffer *out);
 
 #endif /* TORC_ROUTER_ROUTER_INT_H */

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "router/glob.h"
+#include "router/help.h"
 #include "router/number.h"
 
 /* The Redis whose behaviour clients find here; tools look at it to see what they may use. */
@@ -25,6 +26,17 @@ static void fail(struct serving *serving, const char *text)
 {
     serving->router->stats.errors++;
     router_reply_error(serving->out, text);
+}
+
+static void tell_time(struct serving *serving)
+{
+    char text[24];
+    uint64_t unix_us = serving->router->unix_us;
+    router_reply_array(serving->out, 2);
+    size_t size = router_number_write((int64_t)(unix_us / 1000000), text);
+    router_reply_bulk(serving->out, base_bytes_of(text, size));
+    size = router_number_write((int64_t)(unix_us % 1000000), text);
+    router_reply_bulk(serving->out, base_bytes_of(text, size));
 }
 
 static bool word_is(struct base_bytes word, const char *pattern)
@@ -314,6 +326,16 @@ static void info(struct serving *serving)
     router_reply_verbatim(serving->out, serving->connection->protocol, router_buffer_bytes(text));
 }
 
+/* Those that have a file of their own. */
+static void other_command(struct serving *serving, const struct router_command *command)
+{
+    unsigned protocol = serving->connection->protocol;
+    if (router_help_reply(command, serving->out) ||
+        router_memory_reply(serving->router, command, protocol, serving->out))
+        return;
+    router_command_reply(command, serving->args, serving->arg_count, protocol, serving->out);
+}
+
 void router_server_command(struct router *router, struct router_connection *connection,
                            const struct router_command *command)
 {
@@ -356,8 +378,13 @@ void router_server_command(struct router *router, struct router_connection *conn
     case ROUTER_INFO:
         info(&serving);
         break;
+    case ROUTER_TIME:
+        tell_time(&serving);
+        break;
+    case ROUTER_LASTSAVE:
+        router_reply_integer(serving.out, (int64_t)(router->unix_us / 1000000));
+        break;
     default:
-        router_command_reply(command, serving.args, serving.arg_count, connection->protocol,
-                             serving.out);
+        other_command(&serving, command);
     }
 }

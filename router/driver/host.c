@@ -65,6 +65,13 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+static uint64_t unix_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 /* The first event of a turn sets the core's time for all of them. */
 static void on_event(void *context)
 {
@@ -72,7 +79,7 @@ static void on_event(void *context)
     if (host->turn_wanted)
         return;
     host->turn_wanted = true;
-    router_turn(host->router, now_us());
+    router_turn(host->router, now_us(), unix_us());
 }
 
 /* ---- Nodes
@@ -179,7 +186,7 @@ static void take_turn(struct host *host)
             send_message(host, &ready.messages[i]);
         host->turn_wanted = router_door_act(host->door, ready.actions, ready.action_count);
         if (host->turn_wanted) /* The messages above are sent: they must not come again. */
-            router_turn(host->router, now_us());
+            router_turn(host->router, now_us(), unix_us());
     } while (host->turn_wanted);
     log_map(host);
     uint64_t now = now_us();

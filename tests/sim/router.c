@@ -7,6 +7,9 @@
 #include "router/libtorc/client.h"
 #include "tests/sim/clients.h"
 
+/* The wall clock of all routers at the true clock's zero; no draw is spent on it. */
+static const uint64_t unix_us = UINT64_C(1000000000000000);
+
 enum {
     ROUTER_TURN_US_MAX = 50, /* What else comes so soon is of the same turn. */
     ROUTER_BARE_INFLIGHT_MAX = 1024,
@@ -269,14 +272,14 @@ void sim_router_on_event(struct sim *sim, struct sim_router *router)
     if (router->turn_wanted)
         return;
     router->turn_wanted = true;
-    router_turn(router->whole, sim->now_us);
+    router_turn(router->whole, sim->now_us, unix_us + sim->now_us);
     turn_at(sim, router, sim->now_us + sim_draw(sim, 0, ROUTER_TURN_US_MAX));
 }
 
 static void turn_whole(struct sim *sim, struct sim_router *router)
 {
     if (!router->turn_wanted)
-        router_turn(router->whole, sim->now_us);
+        router_turn(router->whole, sim->now_us, unix_us + sim->now_us);
     struct router_ready ready;
     for (;;) {
         router_ready(router->whole, &ready);
@@ -284,7 +287,8 @@ static void turn_whole(struct sim *sim, struct sim_router *router)
             send_message(sim, router, &ready.messages[i]);
         if (!door_act(sim, router, ready.actions, ready.action_count))
             break;
-        router_turn(router->whole, sim->now_us); /* The messages must not come again. */
+        router_turn(router->whole, sim->now_us,
+                    unix_us + sim->now_us); /* The messages must not come again. */
     }
     router->turn_wanted = false;
     wake_at(sim, router, ready.wake_at_us);

@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct base_bytes bytes = base_bytes_of(data + at, piece);
         at += piece;
         now_us += (kind >> 4) * 20000;
-        router_turn(router, now_us);
+        router_turn(router, now_us, now_us);
         if (kind % 4 == 0) {
             router_connection_bytes(router, clients[kind / 4 % CLIENTS], bytes);
         } else {

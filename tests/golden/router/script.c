@@ -32,6 +32,9 @@
 #include "tests/lib/counting.h"
 #include "wire/body.h"
 
+/* The wall clock at the monotonic one's zero. */
+static const uint64_t unix_us = UINT64_C(1000000000000000);
+
 enum { CLIENTS_MAX = 64, LINE_SIZE_MAX = 4096, NODES_MAX = 10 };
 
 struct player {
@@ -222,7 +225,7 @@ static void settle(struct player *player)
         for (size_t i = 0; i < ready.action_count; i++)
             print_action(player, &actions[i]);
         player->wake_at_us = ready.wake_at_us;
-        router_turn(player->router, player->now_us);
+        router_turn(player->router, player->now_us, unix_us + player->now_us);
         for (size_t i = 0; i < ready.action_count; i++) {
             if (actions[i].type != ROUTER_WRITE)
                 continue;
@@ -616,7 +619,7 @@ static void play(struct player *player, char *line)
             player->now_us += strtoull(line + 5, NULL, 10) * 1000;
         else if (player->wake_at_us > player->now_us)
             player->now_us = player->wake_at_us;
-        router_turn(player->router, player->now_us);
+        router_turn(player->router, player->now_us, unix_us + player->now_us);
     } else if (strncmp(line, "map ", 4) == 0) {
         play_map(player, line);
     } else if (strncmp(line, "welcome ", 8) == 0) {

@@ -151,6 +151,8 @@ Test(router_command, command_replies_are_whole)
         "COMMAND GETKEYS ping x",
         "COMMAND GETKEYS nosuch x",
         "COMMAND GETKEYS get a b",
+        "COMMAND GETKEYS object encoding a",
+        "COMMAND GETKEYS object nosuch a",
     };
     struct counting counting;
     struct router_buffer out = router_buffer_empty(counting_init(&counting));

@@ -28,8 +28,8 @@ static void describe(const char *words, struct router_buffer *out)
     struct base_bytes args[WORDS_MAX];
     size_t count = split(words, args);
     struct router_plan plan;
-    const struct router_command *command = router_command_find(args[0]);
     out->size = 0;
+    const struct router_command *command = router_command_resolve(args, count, out);
     cr_assert_not_null(command);
     if (!router_plan_make(command, args, count, &limits, &plan, out))
         return;
@@ -323,6 +323,17 @@ Test(router_plan, results_become_replies)
     expect_answer(ROUTER_PLAN_TTL_SECONDS, nil, ":-2\r\n");
     expect_answer(ROUTER_PLAN_TTL_SECONDS, lasting, ":-1\r\n");
     expect_answer(ROUTER_PLAN_TTL_SECONDS, expiring, ":3\r\n");
+}
+
+/* The first key is where the table says. */
+Test(router_plan, object_and_memory_have_their_key_behind_the_subcommand)
+{
+    expect("object encoding a", "reads reply=13; type=18 key=a b=44");
+    expect("object freq a", "reads reply=13; type=2 key=a");
+    expect("memory usage a samples 3", "reads reply=13; type=2 key=a");
+    expect("memory usage a samples", "ERR syntax error");
+    expect("object idletime 123456789",
+           "ERR key is too large: 9 bytes, the limit key_size_max is 8");
 }
 
 /* Errors of operations in Redis's words. */

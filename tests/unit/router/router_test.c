@@ -99,7 +99,7 @@ Test(router_core, starved_connections_get_their_turn)
     /* Nothing ever answers: every deadline makes room for two more. */
     for (uint64_t round = 1; round <= 10; round++) {
         settle(router, &closed);
-        router_turn(router, round * 1000000 + 1);
+        router_turn(router, round * 1000000 + 1, 1);
         replies += settle(router, &closed) > 0;
     }
     cr_assert_not(closed);
@@ -145,6 +145,34 @@ Test(router_core, is_freed_with_everything_in_flight)
     settle(router, &closed);
     router_connection_closed(router, clients[1]);
     settle(router, &closed);
+    router_free(router);
+    counting_fini(&counting);
+}
+
+/* MEMORY STATS counts what a client has sent and not yet ended. */
+Test(router_core, memory_stats_count_buffers)
+{
+    struct counting counting;
+    struct router_config config = config_small();
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    struct router_ready ready;
+    static const char head[] = "*6\r\n$15\r\ntotal.allocated\r\n:";
+    uint32_t asking, other;
+    cr_assert_eq(router_connection_opened(router, &asking), TORC_OK);
+    cr_assert_eq(router_connection_opened(router, &other), TORC_OK);
+    long long sizes[2];
+    for (size_t i = 0; i < 2; i++) {
+        say(router, asking, "MEMORY STATS\r\n");
+        router_ready(router, &ready);
+        cr_assert_eq(ready.action_count, 1);
+        struct base_bytes reply = ready.actions[0].bytes;
+        cr_assert_gt(reply.size, sizeof(head));
+        cr_assert_eq(memcmp(reply.data, head, sizeof(head) - 1), 0);
+        sizes[i] = strtoll((const char *)reply.data + sizeof(head) - 1, NULL, 10);
+        (void)router_connection_written(router, asking);
+        say(router, other, "SET a 12345678901234567890123456789012345678901234567890");
+    }
+    cr_assert_geq(sizes[1], sizes[0] + 50);
     router_free(router);
     counting_fini(&counting);
 }

@@ -1,0 +1,68 @@
+#include "router/help.h"
+
+#include <stddef.h>
+
+#include "router/reply.h"
+
+/* Between the first line, which names the container, and the last two, which are about HELP; each
+ * ends with NULL. */
+static const char *const memory[] = {
+    "DOCTOR",
+    "    Return memory problems reports.",
+    "STATS",
+    "    Return information about the memory usage of the server.",
+    "USAGE <key> [SAMPLES <count>]",
+    "    Return memory in bytes used by <key> and its value. Nested values are",
+    "    sampled up to <count> times (default: 5, 0 means sample all).",
+    NULL,
+};
+
+static const char *const object[] = {
+    "ENCODING <key>",
+    "    Return the kind of internal representation used in order to store the value",
+    "    associated with a <key>.",
+    "FREQ <key>",
+    "    Return the access frequency index of the <key>. The returned integer is",
+    "    proportional to the logarithm of the recent access frequency of the key.",
+    "IDLETIME <key>",
+    "    Return the idle time of the <key>, that is the approximated number of",
+    "    seconds elapsed since the last access to the key.",
+    "REFCOUNT <key>",
+    "    Return the number of references of the value associated with the specified",
+    "    <key>.",
+    NULL,
+};
+
+static const struct {
+    enum router_command_id id;
+    const char *name;
+    const char *const *lines;
+} helps[] = {
+    {ROUTER_MEMORY_HELP, "MEMORY", memory},
+    {ROUTER_OBJECT_HELP, "OBJECT", object},
+};
+
+static void reply_lines(const char *name, const char *const *lines, struct router_buffer *out)
+{
+    size_t count = 0;
+    while (lines[count] != NULL)
+        count++;
+    router_reply_array(out, count + 3);
+    router_buffer_format(out, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n",
+                         name);
+    for (size_t i = 0; i < count; i++)
+        router_reply_simple(out, lines[i]);
+    router_reply_simple(out, "HELP");
+    router_reply_simple(out, "    Prints this help.");
+}
+
+bool router_help_reply(const struct router_command *command, struct router_buffer *out)
+{
+    for (size_t i = 0; i < sizeof(helps) / sizeof(helps[0]); i++) {
+        if (helps[i].id == command->id) {
+            reply_lines(helps[i].name, helps[i].lines, out);
+            return true;
+        }
+    }
+    return false;
+}

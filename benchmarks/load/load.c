@@ -152,6 +152,17 @@ static void turn(struct load *load, int epoll_fd)
         load->options.backend->receive(load, events[i].data.ptr);
 }
 
+static void report_when_due(struct load *load)
+{
+    uint64_t due_ns = load->begin_ns + load->options.report_seconds * UINT64_C(1000000000);
+    if (load->options.report_seconds == 0 || load->ended_ns < due_ns || load->live == 0)
+        return;
+    load->options.report(load);
+    load->begin_ns = load->ended_ns;
+    load->done = load->errors = 0;
+    load->summary = (struct summary){0};
+}
+
 void load_run(struct load *load)
 {
     const struct load_options *options = &load->options;
@@ -177,8 +188,10 @@ void load_run(struct load *load)
         slot->connection->slot = slot;
         load->live += begin_round(load, slot);
     }
-    while (load->live > 0)
+    while (load->live > 0) {
         turn(load, epoll_fd);
+        report_when_due(load);
+    }
     options->backend->close(load);
     base_free(allocator, load->connections, connections_size);
     base_free(allocator, load->slots, slots_size);

@@ -27,6 +27,8 @@ enum {
 enum load_mode { LOAD_MODE_SET, LOAD_MODE_GET, LOAD_MODE_MIX, LOAD_MODE_FILL };
 enum load_op { LOAD_SET, LOAD_GET, LOAD_WAIT };
 
+struct load;
+
 struct load_options {
     const struct load_backend *backend;
     uint16_t ports[LOAD_PORTS_MAX];
@@ -38,7 +40,9 @@ struct load_options {
     size_t value_size;
     uint64_t key_count, seed;
     bool zipf;
-    int cpu; /* To stay on; -1: any. */
+    int cpu;                 /* To stay on; -1: any. */
+    unsigned report_seconds; /* After which `report` is called and counts begin anew; 0: never. */
+    void (*report)(const struct load *load);
 };
 
 struct load_request {
@@ -72,7 +76,8 @@ struct load {
     struct load_connection *connections;
     uint8_t *key_ports;              /* Index of the port that holds each key, or NULL: any. */
     uint64_t filled[LOAD_PORTS_MAX]; /* Next key that a fill looks at, by port (or by the first). */
-    uint64_t begin_ns, end_ns, ended_ns;
+    uint64_t begin_ns;               /* Of what is counted. */
+    uint64_t end_ns, ended_ns;
     uint64_t done, errors;
     unsigned live;
     struct summary summary;

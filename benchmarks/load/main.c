@@ -31,6 +31,18 @@ static double us(const struct summary *summary, unsigned permille)
     return (double)summary_quantile(summary, permille) / 1000;
 }
 
+static void print(const struct load *load)
+{
+    double seconds = (double)(load->ended_ns - load->begin_ns) / 1e9;
+    printf("{\"operations\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"seconds\": %.3f, "
+           "\"ops_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
+           "\"max_us\": %.1f, \"client_cpu_s\": %.3f}\n",
+           load->done, load->errors, seconds, seconds > 0 ? (double)load->done / seconds : 0,
+           us(&load->summary, 500), us(&load->summary, 990), us(&load->summary, 999),
+           us(&load->summary, 1000), cpu_seconds());
+    fflush(stdout);
+}
+
 int main(int argc, char **argv)
 {
     static struct load load;
@@ -47,14 +59,8 @@ int main(int argc, char **argv)
     }
     if (load.options.cpu >= 0)
         stay_on(load.options.cpu);
-    double cpu_before = cpu_seconds();
+    load.options.report = print;
     load_run(&load);
-    double seconds = (double)(load.ended_ns - load.begin_ns) / 1e9;
-    printf("{\"operations\": %" PRIu64 ", \"errors\": %" PRIu64 ", \"seconds\": %.3f, "
-           "\"ops_s\": %.1f, \"p50_us\": %.1f, \"p99_us\": %.1f, \"p999_us\": %.1f, "
-           "\"max_us\": %.1f, \"client_cpu_s\": %.3f}\n",
-           load.done, load.errors, seconds, seconds > 0 ? (double)load.done / seconds : 0,
-           us(&load.summary, 500), us(&load.summary, 990), us(&load.summary, 999),
-           us(&load.summary, 1000), cpu_seconds() - cpu_before);
+    print(&load);
     return 0;
 }

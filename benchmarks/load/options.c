@@ -25,6 +25,7 @@ static const char help[] =
     "  --choice HOW       uniform, or zipf with 0.99 (uniform)\n"
     "  --seed N           of keys and values (1)\n"
     "  --cpu N            to stay on\n"
+    "  --report N         a line every N seconds, with what came since the one before\n"
     "  --help             this text\n";
 
 const char *options_help(void)
@@ -102,6 +103,8 @@ static bool read_numeric(const char *name, const char *text, struct load_options
         options->key_count = number;
     else if (strcmp(name, "--seed") == 0 && read_number(text, 0, UINT64_MAX, &number))
         options->seed = number;
+    else if (strcmp(name, "--report") == 0 && read_number(text, 1, 86400, &number))
+        options->report_seconds = (unsigned)number;
     else if (strcmp(name, "--cpu") == 0 && read_number(text, 0, 1023, &number))
         options->cpu = (int)number;
     else

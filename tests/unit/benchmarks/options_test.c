@@ -101,8 +101,9 @@ Test(load_options, that_are_wrong_are_refused)
 Test(load_options, help_names_all)
 {
     static const char *const names[] = {
-        "--backend", "--ports", "--cluster", "--op",   "--wait",   "--clients", "--pipeline",
-        "--seconds", "--value", "--keys",    "--seed", "--choice", "--cpu",     "--connections",
+        "--backend", "--ports",    "--cluster", "--op",          "--wait",
+        "--clients", "--pipeline", "--seconds", "--value",       "--keys",
+        "--seed",    "--choice",   "--cpu",     "--connections", "--report",
     };
     struct load_options options;
     char text[256];

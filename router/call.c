@@ -104,7 +104,7 @@ void router_call_finished(struct router *router, struct router_call *call)
         router->stats.call_us_max = took_us;
     struct router_connection *connection = call->connection;
     call->finished = true;
-    if (call->walk != NULL)
+    if (call->alone)
         connection->walking = false;
     kept_update(call);
     if (connection->first == call)
@@ -276,6 +276,10 @@ void router_call_done(void *context, void *call_of, uint32_t part,
     struct router_call *call = call_of;
     TORC_ASSERT(call->pending > 0);
     call->pending--;
+    if (call->reply == ROUTER_PLAN_TOGETHER) {
+        router_together_done(router, call, outcome);
+        return;
+    }
     router_call_tally(call, outcome);
     if (call->walk != NULL) {
         router_walk_done(router, call, part, outcome);
@@ -335,9 +339,19 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
                     "inflight_size_max bytes");
         return true;
     }
+    if (plan.reply == ROUTER_PLAN_TOGETHER && map != NULL &&
+        router_together_size(&plan, args) > map->limits.request_size_max) {
+        reply_error(router, connection,
+                    "ERR command is too large: the limit is request_size_max bytes");
+        return true;
+    }
     if (!router_courier_has_room(router->courier, plan.op_count, size))
         return false;
     struct router_call *call = router_call_new(router, connection, command, plan.reply);
+    if (plan.reply == ROUTER_PLAN_TOGETHER) {
+        router_together_begin(router, call, &plan, args);
+        return true;
+    }
     call->key_size = plan.op.key.size;
     call->part_count = (uint32_t)plan.op_count;
     call->pending = call->part_count;

@@ -143,6 +143,11 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
      "Of this router. Sections: server, clients, stats, torc."},
+    {ROUTER_KEYS, "keys", 2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "1.0.0",
+     "O(N) with N being the number of keys in the database", "pattern",
+     "Returns all key names that match a pattern.",
+     "The keys are collected step by step while writes go on, with SCAN's guarantees: not of one "
+     "instant. An answer that would pass `client_output_max` is refused; use SCAN."},
     {ROUTER_LASTSAVE, "lastsave", 1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0,
      0, 0, "server", "1.0.0", "O(1)", "",
      "Returns the Unix timestamp of the last successful save to disk.",
@@ -173,6 +178,11 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Creates or modifies the string values of one or more keys.",
      "Each key for itself: other clients may see some set and others not yet, and after an error "
      "some may be set."},
+    {ROUTER_MSETNX, "msetnx", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, -1, 2, "string",
+     "1.0.1", "O(N) where N is the number of keys to set", "key value [key value ...]",
+     "Atomically modifies the string values of one or more keys only when all keys don't exist.",
+     "Atomic, and so only for keys of one shard: others are refused, with nothing done. A common "
+     "{tag} keeps keys together. 2048 keys at most."},
     {ROUTER_OBJECT, "object", -2, 0, 0, 0, 0, "generic", "2.2.3", "Depends on subcommand.",
      "subcommand", "A container for object introspection commands.", NULL},
     {ROUTER_OBJECT_ENCODING, "object|encoding", 3, ROUTER_FLAG_READONLY, 2, 2, 1, "generic",
@@ -216,6 +226,12 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_QUIT, "quit", -1,
      ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
      "connection", "1.0.0", "O(1)", "", "Closes the connection.", NULL},
+    {ROUTER_RANDOMKEY, "randomkey", 1, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "1.0.0", "O(1)",
+     "", "Returns a random key name from the database.",
+     "A random place in the order of the keys' hashes is chosen, then one of the next 16 or more "
+     "keys there. Up to 16 keys are all equally likely; of more, a key's chance is in proportion "
+     "to the gaps in front of it, and so about a quarter above or below the mean. Redis's choice "
+     "is not uniform either."},
     {ROUTER_RESET, "reset", 1,
      ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
      "connection", "6.2.0", "O(1)", "", "Resets the connection.", NULL},

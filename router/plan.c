@@ -39,6 +39,13 @@ static bool word_is(struct base_bytes word, const char *text)
     return true;
 }
 
+static bool fail_arity(struct planning *planning)
+{
+    router_buffer_format(planning->error, "ERR wrong number of arguments for '%s' command",
+                         planning->command->name);
+    return false;
+}
+
 static bool fail_expiry(struct planning *planning)
 {
     router_buffer_format(planning->error, "ERR invalid expire time in '%s' command",
@@ -440,13 +447,17 @@ static bool plan_add_decimal(struct planning *planning)
     return true;
 }
 
+/* MSET and MSETNX. */
 static bool plan_mset(struct planning *planning)
 {
     if (planning->arg_count % 2 == 0)
-        return fail(planning, "ERR wrong number of arguments for 'mset' command");
+        return fail_arity(planning);
+    if (planning->command->id == ROUTER_MSETNX && planning->plan->op_count > WIRE_OPS_MAX / 2)
+        return fail(planning, "ERR too many keys: the limit is 2048");
     planning->plan->op.type = WIRE_OP_PUT;
     planning->plan->op.value = planning->args[2];
-    planning->plan->reply = ROUTER_PLAN_OK;
+    planning->plan->reply =
+        planning->command->id == ROUTER_MSETNX ? ROUTER_PLAN_TOGETHER : ROUTER_PLAN_OK;
     return true;
 }
 
@@ -507,6 +518,7 @@ static bool plan_by_words(struct planning *planning)
     case ROUTER_SUBSTR:
         return plan_getrange(planning);
     case ROUTER_MSET:
+    case ROUTER_MSETNX:
         return plan_mset(planning);
     case ROUTER_APPEND:
         return plan_append(planning);
@@ -759,6 +771,7 @@ void router_plan_answer(enum router_plan_reply reply, const struct router_comman
         answer_value(result, protocol, out);
         break;
     case ROUTER_PLAN_OBJECT:
+    case ROUTER_PLAN_TOGETHER:
     case ROUTER_PLAN_WALK:
         TORC_ASSERT(!"not answered here");
     }

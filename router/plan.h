@@ -28,9 +28,10 @@ enum router_plan_reply {
     ROUTER_PLAN_DONE,   /* 1; a condition that did not hold: 0. */
     ROUTER_PLAN_EXPIRY_SECONDS,
     ROUTER_PLAN_EXPIRY_MS,
-    ROUTER_PLAN_RANGE,  /* The bytes; absent: none. */
-    ROUTER_PLAN_OBJECT, /* Of OBJECT and MEMORY USAGE: router/object.h. */
-    ROUTER_PLAN_WALK,   /* Over all groups: router/walk.h. */
+    ROUTER_PLAN_RANGE,    /* The bytes; absent: none. */
+    ROUTER_PLAN_OBJECT,   /* Of OBJECT and MEMORY USAGE: router/object.h. */
+    ROUTER_PLAN_TOGETHER, /* All or nothing, with a condition on each key: 1 or 0. */
+    ROUTER_PLAN_WALK,     /* Over all groups: router/walk.h. */
 };
 
 struct router_plan {

@@ -27,6 +27,7 @@ struct router *router_new(const struct base_allocator *allocator,
     router->config = *config;
     router->now_us = now_us;
     router->started_us = now_us;
+    router->prng = base_prng_seeded(config->courier.client.high ^ config->courier.client.low);
     router->scratch = router_buffer_empty(allocator);
     router->slots = base_alloc_zero(allocator, config->clients_max * sizeof(*router->slots));
     router->slots_free = base_alloc(allocator, config->clients_max * sizeof(*router->slots_free));
@@ -215,7 +216,14 @@ static bool may_run(const struct router *router, const struct router_connection 
 static bool is_walk(const struct router_command *command)
 {
     return command->id == ROUTER_SCAN || command->id == ROUTER_DBSIZE ||
-           command->id == ROUTER_FLUSHALL || command->id == ROUTER_FLUSHDB;
+           command->id == ROUTER_FLUSHALL || command->id == ROUTER_FLUSHDB ||
+           command->id == ROUTER_KEYS || command->id == ROUTER_RANDOMKEY;
+}
+
+/* Whether its turn comes only when all before it are answered. */
+static bool runs_alone(const struct router_command *command)
+{
+    return is_walk(command) || command->id == ROUTER_MSETNX;
 }
 
 /* Begins the command that the parser has read. False: it must wait, and is to be read again. */
@@ -229,9 +237,9 @@ static bool command_run(struct router *router, struct router_connection *connect
         router->stats.errors++;
         router_reply_error_bytes(router_reply_at_once(router, connection),
                                  router_buffer_bytes(&router->scratch));
+    } else if (runs_alone(command) && connection->first != NULL) {
+        return false;
     } else if (is_walk(command)) {
-        if (connection->first != NULL)
-            return false; /* Its turn comes when all before it are answered. */
         router_walk_begin(router, connection, command);
     } else if (command->first_key != 0) {
         if (!router_call_begin(router, connection, command)) {
@@ -445,7 +453,7 @@ static void check_connection(const struct router *router,
     TORC_ASSERT(connection->first == NULL || !connection->first->finished);
     TORC_ASSERT(connection->open == (connection->slot < router->config.clients_max &&
                                      router->slots[connection->slot] == connection));
-    TORC_ASSERT(connection->walking == (last != NULL && last->walk != NULL));
+    TORC_ASSERT(connection->walking == (last != NULL && last->alone));
     TORC_ASSERT(connection->write_out || connection->writing.size == 0);
 }
 

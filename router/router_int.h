@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/prng.h"
 #include "router/buffer.h"
 #include "router/command.h"
 #include "router/courier.h"
@@ -46,6 +47,7 @@ struct router_call {
     size_t kept;                 /* Of its size, what connection->kept counts. */
     struct router_value *values; /* One per key, when the reply is an array of values. */
     size_t value_capacity;
+    bool alone;               /* Nothing is begun behind it until it has ended. */
     struct router_walk *walk; /* Of a command over all groups; else NULL. */
     struct router_call *next; /* The next command of the connection; or the next spare one. */
 };
@@ -60,7 +62,7 @@ struct router_connection {
     bool reading;        /* As the driver was told last. */
     bool write_out;      /* `writing` is with the driver. */
     bool dirty, starved; /* In the list of that name. */
-    bool walking;        /* Its newest call is a walk: nothing is begun behind it. */
+    bool walking;        /* Its newest call is alone: nothing is begun behind it. */
     unsigned protocol;
     struct router_resp resp;
     struct router_buffer input, output, writing, name;
@@ -95,6 +97,7 @@ struct router {
     struct router_connection *starved_first, *starved_last;
     struct router_call *spare;
     size_t spare_count, call_count;
+    struct base_prng prng;        /* For RANDOMKEY alone. */
     struct router_buffer scratch; /* Texts of errors. */
     struct router_action *actions;
     size_t action_count, action_capacity;
@@ -131,7 +134,7 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
 
 /* walk.c */
 struct router_walk;
-/* Begins SCAN, DBSIZE or FLUSHALL; replies itself when the words are wrong. */
+/* Begins SCAN, KEYS, DBSIZE or the like; replies itself when the words are wrong. */
 void router_walk_begin(struct router *router, struct router_connection *connection,
                        const struct router_command *command);
 void router_walk_done(struct router *router, struct router_call *call, uint32_t group,
@@ -142,6 +145,15 @@ void router_walk_free(struct router *router, struct router_walk *walk); /* NULL 
 /* Answers a command that needs no node. */
 void router_server_command(struct router *router, struct router_connection *connection,
                            const struct router_command *command);
+
+/* together.c */
+/* The size of the request that a plan with ROUTER_PLAN_TOGETHER becomes. */
+size_t router_together_size(const struct router_plan *plan, const struct base_bytes *args);
+/* Nothing of the connection is under way. The call may have ended when this returns. */
+void router_together_begin(struct router *router, struct router_call *call,
+                           const struct router_plan *plan, const struct base_bytes *args);
+void router_together_done(struct router *router, struct router_call *call,
+                          const struct router_outcome *outcome);
 
 /* memory.c */
 /* Answers MEMORY STATS and DOCTOR; false, and nothing done, when it is another command. */

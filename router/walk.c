@@ -3,7 +3,7 @@
  * step to the end of the ring. Steps are in token order, so a group's answer says up to which token
  * it is complete, and SCAN gives out what lies below the least of those.
  */
-#include "router/router_int.h"
+#include "router/walk_int.h"
 
 #include <string.h>
 
@@ -14,22 +14,9 @@
 
 enum {
     SCAN_COUNT_PRESET = 10,
-    SCAN_COUNT_MAX = 10000, /* Asked of one group at once; COUNT is a hint. */
-    COUNT_STEP = 10000,     /* Keys counted, and deleted, by one operation. */
+    COUNT_STEP = 10000, /* Keys counted, and deleted, by one operation. */
     CLEAR_STEP = 1000,
     KEY_ROW_SIZE = 10, /* u64 token, u16 size, then the key. */
-};
-
-struct router_walk {
-    enum wire_op_type type;
-    uint64_t first;         /* SCAN: the token at which this step begins. */
-    uint64_t count;         /* Keys asked of each group. */
-    bool begun;             /* The groups were asked: there is a map. */
-    bool bounded;           /* SCAN: some group has not come to the end: */
-    uint64_t bound;         /* all are complete below this token. */
-    bool matching, nothing; /* A pattern is given; a type that no key has. */
-    struct router_buffer pattern;
-    struct router_buffer rows; /* What the groups have given. */
 };
 
 void router_walk_free(struct router *router, struct router_walk *walk)
@@ -38,6 +25,7 @@ void router_walk_free(struct router *router, struct router_walk *walk)
         return;
     router_buffer_fini(&walk->pattern);
     router_buffer_fini(&walk->rows);
+    router_buffer_fini(&walk->found);
     base_free(router->allocator, walk, sizeof(*walk));
 }
 
@@ -57,6 +45,16 @@ static void ask_all(struct router *router, struct router_call *call, uint64_t fi
     TORC_ASSERT(call->pending > 0); /* A map has groups: its vnodes have owners. */
 }
 
+void router_walk_step(struct router *router, struct router_call *call, uint64_t first)
+{
+    struct router_walk *walk = call->walk;
+    walk->first = first;
+    walk->bounded = false;
+    walk->bound = 0;
+    walk->rows.size = 0;
+    ask_all(router, call, first);
+}
+
 /* There is a map now. What SCAN was asked for is shared out among the groups. */
 static void begin(struct router *router, struct router_call *call)
 {
@@ -64,8 +62,8 @@ static void begin(struct router *router, struct router_call *call)
     walk->begun = true;
     if (walk->type == WIRE_OP_SCAN) {
         walk->count = walk->count / router_courier_map(router->courier)->group_count + 1;
-        if (walk->count > SCAN_COUNT_MAX)
-            walk->count = SCAN_COUNT_MAX;
+        if (walk->count > ROUTER_WALK_COUNT_MAX)
+            walk->count = ROUTER_WALK_COUNT_MAX;
     }
     ask_all(router, call, walk->first);
 }
@@ -115,8 +113,7 @@ static bool scan_options(struct router *router, const struct base_bytes *args, s
     return true;
 }
 
-/* Takes the next row of a list of keys; false: at the end, or cut off. */
-static bool row_next(struct base_bytes rows, size_t *at, uint64_t *ret_token,
+bool router_walk_row(struct base_bytes rows, size_t *at, uint64_t *ret_token,
                      struct base_bytes *ret_key)
 {
     if (rows.size - *at < KEY_ROW_SIZE)
@@ -131,7 +128,7 @@ static bool row_next(struct base_bytes rows, size_t *at, uint64_t *ret_token,
     return true;
 }
 
-static bool row_wanted(const struct router_walk *walk, uint64_t token, struct base_bytes key)
+bool router_walk_wanted(const struct router_walk *walk, uint64_t token, struct base_bytes key)
 {
     if (walk->nothing || (walk->bounded && token >= walk->bound))
         return false;
@@ -144,8 +141,8 @@ static void scan_reply(const struct router_walk *walk, struct router_buffer *out
     uint64_t token, cursor = walk->bounded ? (walk->bound >> 1) + 1 : 0;
     size_t count = 0, size = 0;
     char text[24];
-    for (size_t at = 0; row_next(rows, &at, &token, &key);)
-        count += row_wanted(walk, token, key);
+    for (size_t at = 0; router_walk_row(rows, &at, &token, &key);)
+        count += router_walk_wanted(walk, token, key);
     char *digit = text + sizeof(text);
     do {
         *--digit = (char)('0' + cursor % 10);
@@ -154,8 +151,8 @@ static void scan_reply(const struct router_walk *walk, struct router_buffer *out
     router_reply_array(out, 2);
     router_reply_bulk(out, base_bytes_of(digit, size));
     router_reply_array(out, count);
-    for (size_t at = 0; row_next(rows, &at, &token, &key);) {
-        if (row_wanted(walk, token, key))
+    for (size_t at = 0; router_walk_row(rows, &at, &token, &key);) {
+        if (router_walk_wanted(walk, token, key))
             router_reply_bulk(out, key);
     }
 }
@@ -168,10 +165,7 @@ static bool scan_end(struct router *router, struct router_call *call)
     if (!walk->bounded || walk->bound > walk->first)
         return true;
     walk->count *= 2; /* So little was asked for that there is no progress. */
-    walk->bounded = false;
-    walk->bound = 0;
-    walk->rows.size = 0;
-    ask_all(router, call, walk->first);
+    router_walk_step(router, call, walk->first);
     return false;
 }
 
@@ -214,11 +208,15 @@ void router_walk_done(struct router *router, struct router_call *call, uint32_t 
     if (call->pending > 0)
         return;
     bool answered = call->tally.answered == call->part_count;
-    if (answered && walk->type == WIRE_OP_SCAN && !scan_end(router, call))
+    bool keys = walk->type == WIRE_OP_SCAN && call->command->id != ROUTER_SCAN;
+    if (answered && walk->type == WIRE_OP_SCAN &&
+        !(keys ? router_keys_end(router, call) : scan_end(router, call)))
         return;
     struct router_buffer *out = router_call_out(call);
     if (!answered)
         router_call_error(router, call, out);
+    else if (keys)
+        router_keys_reply(router, call, out);
     else if (walk->type == WIRE_OP_SCAN)
         scan_reply(walk, out);
     else if (walk->type == WIRE_OP_COUNT)
@@ -235,6 +233,10 @@ static bool walk_options(struct router *router, const struct router_command *com
     if (command->id == ROUTER_SCAN) {
         walk->type = WIRE_OP_SCAN;
         return scan_options(router, args, arg_count, walk);
+    }
+    if (command->id == ROUTER_KEYS || command->id == ROUTER_RANDOMKEY) {
+        router_keys_begin(router, command, args, walk);
+        return true;
     }
     if (command->id == ROUTER_DBSIZE) {
         walk->type = WIRE_OP_COUNT;
@@ -257,6 +259,7 @@ void router_walk_begin(struct router *router, struct router_connection *connecti
     struct router_walk *walk = base_alloc_zero(router->allocator, sizeof(*walk));
     walk->pattern = router_buffer_empty(router->allocator);
     walk->rows = router_buffer_empty(router->allocator);
+    walk->found = router_buffer_empty(router->allocator);
     router->scratch.size = 0;
     if (!walk_options(router, command, connection->resp.args, connection->resp.arg_count, walk)) {
         router->stats.errors++;
@@ -267,6 +270,7 @@ void router_walk_begin(struct router *router, struct router_connection *connecti
     }
     struct router_call *call = router_call_new(router, connection, command, ROUTER_PLAN_WALK);
     call->walk = walk;
+    call->alone = true;
     connection->walking = true;
     if (router_courier_map(router->courier) != NULL) {
         begin(router, call);

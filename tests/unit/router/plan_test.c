@@ -336,6 +336,14 @@ Test(router_plan, object_and_memory_have_their_key_behind_the_subcommand)
            "ERR key is too large: 9 bytes, the limit key_size_max is 8");
 }
 
+/* MSETNX is the PUTs of MSET, whose checks are added by router/together. */
+Test(router_plan, msetnx_is_all_or_nothing)
+{
+    expect("msetnx a 1 b 2", "writes reply=14; type=3 key=a value=1; type=3 key=b value=2");
+    expect("msetnx a 1 b", "ERR wrong number of arguments for 'msetnx' command");
+    expect("mset a 1 b", "ERR wrong number of arguments for 'mset' command");
+}
+
 /* Errors of operations in Redis's words. */
 Test(router_plan, errors_of_operations_have_redis_words)
 {

@@ -44,7 +44,7 @@ struct base_settings_list {
 };
 
 struct base_settings_item {
-    const char *name; /* Words of a-z 0-9 _, joined by dots. */
+    const char *name; /* Words of a-z 0-9 _ -, joined by dots. */
     enum base_settings_type type;
     uint64_t min, max;  /* Both allowed; numbers, sizes and durations only. */
     const char *preset; /* Taken when nothing is given, written as in a file; NULL: required. */

@@ -14,6 +14,7 @@ void router_call_free(struct router *router, struct router_call *call)
 {
     router_walk_free(router, call->walk);
     router_buffer_fini(&call->out);
+    router_buffer_fini(&call->words);
     base_array_free(router->allocator, call->values, &call->value_capacity, sizeof(*call->values));
     base_free(router->allocator, call, sizeof(*call));
 }
@@ -26,18 +27,26 @@ struct router_call *router_call_new(struct router *router, struct router_connect
     if (call == NULL) {
         call = base_alloc_zero(router->allocator, sizeof(*call));
         call->out = router_buffer_empty(router->allocator);
+        call->words = router_buffer_empty(router->allocator);
     } else {
         router->spare = call->next;
         router->spare_count--;
         struct router_call kept = *call;
-        *call = (struct router_call){
-            .out = kept.out, .values = kept.values, .value_capacity = kept.value_capacity};
+        *call = (struct router_call){.out = kept.out,
+                                     .words = kept.words,
+                                     .values = kept.values,
+                                     .value_capacity = kept.value_capacity};
     }
     call->connection = connection;
     call->command = command;
     call->reply = reply;
     call->protocol = connection->protocol;
-    call->started_us = router->now_us;
+    call->started_us = connection->waiting_us != 0 ? connection->waiting_us : router->now_us;
+    if (command != NULL) {
+        router->stats.calls++;
+        if (router_slowlog_on(&router->slowlog))
+            router_slowlog_words(connection->resp.args, connection->resp.arg_count, &call->words);
+    }
     if (connection->last != NULL)
         connection->last->next = call;
     else
@@ -53,11 +62,13 @@ static void call_recycle(struct router *router, struct router_call *call)
     router_walk_free(router, call->walk);
     call->walk = NULL;
     if (router->spare_count >= SPARE_MAX || call->out.capacity > SPARE_BYTES_MAX ||
+        call->words.capacity > SPARE_BYTES_MAX ||
         call->value_capacity * sizeof(*call->values) > SPARE_BYTES_MAX) {
         router_call_free(router, call);
         return;
     }
     call->out.size = 0;
+    call->words.size = 0;
     call->next = router->spare;
     router->spare = call;
     router->spare_count++;
@@ -103,6 +114,8 @@ void router_call_finished(struct router *router, struct router_call *call)
     if (took_us > router->stats.call_us_max)
         router->stats.call_us_max = took_us;
     struct router_connection *connection = call->connection;
+    router_timing_end(router, connection, call->command, took_us,
+                      router_buffer_bytes(&call->words));
     call->finished = true;
     if (call->alone)
         connection->walking = false;

@@ -152,6 +152,39 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      0, 0, "server", "1.0.0", "O(1)", "",
      "Returns the Unix timestamp of the last successful save to disk.",
      "Every write that was answered is on the disks of a majority already, so the time is now."},
+    {ROUTER_LATENCY, "latency", -2, 0, 0, 0, 0, "server", "2.8.13", "Depends on subcommand.",
+     "subcommand", "A container for latency diagnostics commands.", NULL},
+    {ROUTER_LATENCY_DOCTOR, "latency|doctor", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "", "Returns a human-readable latency analysis report.",
+     "There is no latency monitor: as in Redis without `latency-monitor-threshold`. LATENCY "
+     "HISTOGRAM has real numbers."},
+    {ROUTER_LATENCY_GRAPH, "latency|graph", 3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "event", "Returns a latency graph for an event.",
+     "No event has samples."},
+    {ROUTER_LATENCY_HELP, "latency|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
+    {ROUTER_LATENCY_HISTOGRAM, "latency|histogram", -2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "7.0.0",
+     "O(N) where N is the number of commands with latency information being retrieved",
+     "[command ...]",
+     "Returns the cumulative distribution of latencies of a subset or all commands.",
+     "Of this router, from when a command was read to its answer, the nodes' work and waiting "
+     "included; commands that ask no node take no time by its clock. In the order of names."},
+    {ROUTER_LATENCY_HISTORY, "latency|history", 3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "event", "Returns timestamp-latency samples for an event.",
+     "No event has samples."},
+    {ROUTER_LATENCY_LATEST, "latency|latest", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "", "Returns the latest latency samples for all events.",
+     "No event has samples."},
+    {ROUTER_LATENCY_RESET, "latency|reset", -2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.13", "O(1)", "[event ...]", "Resets the latency data for one or more events.",
+     "No event has samples."},
     {ROUTER_MEMORY, "memory", -2, 0, 0, 0, 0, "server", "4.0.0", "Depends on subcommand.",
      "subcommand", "A container for memory diagnostics commands.", NULL},
     {ROUTER_MEMORY_DOCTOR, "memory|doctor", 2, 0, 0, 0, 0, "server", "4.0.0", "O(1)", "",
@@ -264,6 +297,22 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't "
      "exist.",
      "The size is bounded by `value_size_max`."},
+    {ROUTER_SLOWLOG, "slowlog", -2, 0, 0, 0, 0, "server", "2.2.12", "Depends on subcommand.",
+     "subcommand", "A container for slow log commands.", NULL},
+    {ROUTER_SLOWLOG_GET, "slowlog|get", -2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "2.2.12",
+     "O(N) where N is the number of entries returned", "[count]", "Returns the slow log's entries.",
+     "Of this router, from its settings `slowlog-log-slower-than` and `slowlog-max-len`. The time "
+     "of a command is from when it was read to its answer, the nodes' work and waiting included."},
+    {ROUTER_SLOWLOG_HELP, "slowlog|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "6.2.0", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
+    {ROUTER_SLOWLOG_LEN, "slowlog|len", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "2.2.12",
+     "O(1)", "", "Returns the number of entries in the slow log.", NULL},
+    {ROUTER_SLOWLOG_RESET, "slowlog|reset", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "2.2.12",
+     "O(N) where N is the number of entries in the slowlog", "",
+     "Clears all entries from the slow log.", NULL},
     {ROUTER_STRLEN, "strlen", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "string",
      "2.2.0", "O(1)", "key", "Returns the length of a string value.", NULL},
     {ROUTER_SUBSTR, "substr", 4, ROUTER_FLAG_READONLY, 1, 1, 1, "string", "1.0.0",
@@ -465,8 +514,7 @@ static void reply_flags(const struct router_command *command, unsigned protocol,
     }
 }
 
-/* The head of the list of a container's subcommands, whose rows follow it in the table. */
-static size_t sub_count(const struct router_command *command)
+size_t router_command_sub_count(const struct router_command *command)
 {
     size_t count = 0;
     while ((size_t)command->id + 1 + count < ROUTER_COMMAND_TABLE_SIZE &&
@@ -489,7 +537,7 @@ static void reply_info(const struct router_command *command, unsigned protocol,
     router_reply_set(out, protocol, 0);
     router_reply_array(out, 0);
     router_reply_array(out, 0);
-    size_t subs = sub_count(command);
+    size_t subs = router_command_sub_count(command);
     router_reply_array(out, subs);
     for (size_t i = 1; i <= subs; i++)
         reply_info(&commands[(size_t)command->id + i], protocol, out);
@@ -499,7 +547,7 @@ static void reply_info(const struct router_command *command, unsigned protocol,
 static void reply_docs(const struct router_command *command, unsigned protocol,
                        struct router_buffer *out)
 {
-    size_t subs = sub_count(command);
+    size_t subs = router_command_sub_count(command);
     router_reply_bulk_text(out, command->name);
     router_reply_map(out, protocol, 4 + (subs > 0));
     router_reply_bulk_text(out, "summary");
@@ -526,8 +574,7 @@ static size_t top_count(void)
     return count;
 }
 
-/* A row by its full name, subcommands ("client|id") included. */
-static const struct router_command *find_full(struct base_bytes name)
+const struct router_command *router_command_find_full(struct base_bytes name)
 {
     for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
         if (name_compare(name, commands[i].name) == 0)
@@ -541,7 +588,7 @@ static void reply_infos(const struct base_bytes *names, size_t count, unsigned p
 {
     router_reply_array(out, count > 0 ? count : top_count());
     for (size_t i = 0; i < count; i++) {
-        const struct router_command *command = find_full(names[i]);
+        const struct router_command *command = router_command_find_full(names[i]);
         if (command != NULL)
             reply_info(command, protocol, out);
         else
@@ -558,10 +605,10 @@ static void reply_all_docs(const struct base_bytes *names, size_t count, unsigne
 {
     size_t found = 0;
     for (size_t i = 0; i < count; i++)
-        found += find_full(names[i]) != NULL;
+        found += router_command_find_full(names[i]) != NULL;
     router_reply_map(out, protocol, count > 0 ? found : top_count());
     for (size_t i = 0; i < count; i++) {
-        const struct router_command *command = find_full(names[i]);
+        const struct router_command *command = router_command_find_full(names[i]);
         if (command != NULL)
             reply_docs(command, protocol, out);
     }

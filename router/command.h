@@ -52,6 +52,14 @@ enum router_command_id {
     ROUTER_INFO,
     ROUTER_KEYS,
     ROUTER_LASTSAVE,
+    ROUTER_LATENCY,
+    ROUTER_LATENCY_DOCTOR,
+    ROUTER_LATENCY_GRAPH,
+    ROUTER_LATENCY_HELP,
+    ROUTER_LATENCY_HISTOGRAM,
+    ROUTER_LATENCY_HISTORY,
+    ROUTER_LATENCY_LATEST,
+    ROUTER_LATENCY_RESET,
     ROUTER_MEMORY,
     ROUTER_MEMORY_DOCTOR,
     ROUTER_MEMORY_HELP,
@@ -83,6 +91,11 @@ enum router_command_id {
     ROUTER_SETEX,
     ROUTER_SETNX,
     ROUTER_SETRANGE,
+    ROUTER_SLOWLOG,
+    ROUTER_SLOWLOG_GET,
+    ROUTER_SLOWLOG_HELP,
+    ROUTER_SLOWLOG_LEN,
+    ROUTER_SLOWLOG_RESET,
     ROUTER_STRLEN,
     ROUTER_SUBSTR,
     ROUTER_TIME,
@@ -123,9 +136,13 @@ struct router_command {
 const struct router_command *router_command_at(enum router_command_id id);
 /* By name, ASCII case ignored; NULL: none. Names with '|' are not found by this. */
 const struct router_command *router_command_find(struct base_bytes name);
+/* A row by its full name, subcommands ("client|id") included; NULL: none. */
+const struct router_command *router_command_find_full(struct base_bytes name);
 /* The subcommand of a container; NULL: none of that name. */
 const struct router_command *router_command_find_sub(const struct router_command *container,
                                                      struct base_bytes name);
+/* How many subcommands it has; their rows follow it in the table. */
+size_t router_command_sub_count(const struct router_command *command);
 bool router_command_is_container(const struct router_command *command);
 /* Whether `arg_count` words (the name included) fit the arity. */
 bool router_command_arity_fits(const struct router_command *command, size_t arg_count);

@@ -6,6 +6,25 @@
 
 /* Between the first line, which names the container, and the last two, which are about HELP; each
  * ends with NULL. */
+static const char *const latency[] = {
+    "DOCTOR",
+    "    Return a human readable latency analysis report.",
+    "GRAPH <event>",
+    "    Return an ASCII latency graph for the <event> class.",
+    "HISTORY <event>",
+    "    Return time-latency samples for the <event> class.",
+    "LATEST",
+    "    Return the latest latency samples for all events.",
+    "RESET [<event> ...]",
+    "    Reset latency data of one or more <event> classes.",
+    "    (default: reset all data for all event classes)",
+    "HISTOGRAM [COMMAND ...]",
+    "    Return a cumulative distribution of latencies in the format of a histogram for the "
+    "specified command names.",
+    "    If no commands are specified then all histograms are replied.",
+    NULL,
+};
+
 static const char *const memory[] = {
     "DOCTOR",
     "    Return memory problems reports.",
@@ -33,13 +52,28 @@ static const char *const object[] = {
     NULL,
 };
 
+static const char *const slowlog[] = {
+    "GET [<count>]",
+    "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+    "    Entries are made of:",
+    "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+    "    client name",
+    "LEN",
+    "    Return the length of the slowlog.",
+    "RESET",
+    "    Reset the slowlog.",
+    NULL,
+};
+
 static const struct {
     enum router_command_id id;
     const char *name;
     const char *const *lines;
 } helps[] = {
+    {ROUTER_LATENCY_HELP, "LATENCY", latency},
     {ROUTER_MEMORY_HELP, "MEMORY", memory},
     {ROUTER_OBJECT_HELP, "OBJECT", object},
+    {ROUTER_SLOWLOG_HELP, "SLOWLOG", slowlog},
 };
 
 static void reply_lines(const char *name, const char *const *lines, struct router_buffer *out)

@@ -8,7 +8,8 @@ static size_t connection_size(const struct router_connection *connection)
     size_t size = sizeof(*connection) + connection->input.capacity + connection->output.capacity +
                   connection->writing.capacity + connection->name.capacity;
     for (const struct router_call *call = connection->first; call != NULL; call = call->next)
-        size += sizeof(*call) + call->out.capacity + call->value_capacity * sizeof(*call->values);
+        size += sizeof(*call) + call->out.capacity + call->words.capacity +
+                call->value_capacity * sizeof(*call->values);
     return size;
 }
 

@@ -28,6 +28,8 @@ struct router *router_new(const struct base_allocator *allocator,
     router->now_us = now_us;
     router->started_us = now_us;
     router->prng = base_prng_seeded(config->courier.client.high ^ config->courier.client.low);
+    router_slowlog_init(&router->slowlog, allocator, config->slowlog_slower_than_us,
+                        config->slowlog_entries_max);
     router->scratch = router_buffer_empty(allocator);
     router->slots = base_alloc_zero(allocator, config->clients_max * sizeof(*router->slots));
     router->slots_free = base_alloc(allocator, config->clients_max * sizeof(*router->slots_free));
@@ -78,6 +80,7 @@ void router_free(struct router *router)
               router->config.clients_max * sizeof(*router->slots_free));
     base_array_free(allocator, router->actions, &router->action_capacity, sizeof(*router->actions));
     router_buffer_fini(&router->scratch);
+    router_slowlog_fini(&router->slowlog);
     base_free(allocator, router, sizeof(*router));
 }
 
@@ -227,9 +230,10 @@ static bool runs_alone(const struct router_command *command)
 }
 
 /* Begins the command that the parser has read. False: it must wait, and is to be read again. */
-static bool command_run(struct router *router, struct router_connection *connection)
+static bool command_begin(struct router *router, struct router_connection *connection)
 {
     const struct router_resp *resp = &connection->resp;
+    uint64_t calls = router->stats.calls;
     router->scratch.size = 0;
     const struct router_command *command =
         router_command_resolve(resp->args, resp->arg_count, &router->scratch);
@@ -250,7 +254,20 @@ static bool command_run(struct router *router, struct router_connection *connect
         router_server_command(router, connection, command);
     }
     router->stats.commands++;
+    if (command != NULL && router->stats.calls == calls)
+        router_timing_at_once(router, connection, command);
     return true;
+}
+
+static bool command_run(struct router *router, struct router_connection *connection)
+{
+    if (command_begin(router, connection)) {
+        connection->waiting_us = 0;
+        return true;
+    }
+    if (connection->waiting_us == 0)
+        connection->waiting_us = router->now_us;
+    return false;
 }
 
 /* Begins what can be begun of the commands at the head of `input`; returns the bytes done with. */

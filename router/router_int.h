@@ -13,10 +13,12 @@
 #include "router/buffer.h"
 #include "router/command.h"
 #include "router/courier.h"
+#include "router/latency.h"
 #include "router/plan.h"
 #include "router/reply.h"
 #include "router/resp.h"
 #include "router/router.h"
+#include "router/slowlog.h"
 
 /* Where the value of one key of several lies in its call's buffer. */
 struct router_value {
@@ -40,8 +42,9 @@ struct router_call {
     bool finished; /* `out` is its reply. */
     uint32_t pending, part_count;
     int64_t sum;
-    size_t key_size; /* Of the first key. */
-    uint64_t started_us;
+    size_t key_size;            /* Of the first key. */
+    uint64_t started_us;        /* When it was read first. */
+    struct router_buffer words; /* For SLOWLOG, when that is on. */
     struct router_tally tally;
     struct router_buffer out;    /* Until finished: the values that came. */
     size_t kept;                 /* Of its size, what connection->kept counts. */
@@ -63,6 +66,7 @@ struct router_connection {
     bool write_out;      /* `writing` is with the driver. */
     bool dirty, starved; /* In the list of that name. */
     bool walking;        /* Its newest call is alone: nothing is begun behind it. */
+    uint64_t waiting_us; /* Since when its next command waits to be begun; 0: it does not. */
     unsigned protocol;
     struct router_resp resp;
     struct router_buffer input, output, writing, name;
@@ -76,6 +80,7 @@ struct router_connection {
 struct router_stats {
     uint64_t connections, connections_refused, connections_killed;
     uint64_t commands, errors;
+    uint64_t calls; /* Commands that were not answered at once. */
     uint64_t bytes_in, bytes_out;
     uint64_t calls_timed, call_us_total, call_us_max;
 };
@@ -102,6 +107,8 @@ struct router {
     struct router_action *actions;
     size_t action_count, action_capacity;
     struct router_stats stats;
+    struct router_slowlog slowlog;
+    struct router_latency latency;
 };
 
 /* router.c */
@@ -145,6 +152,18 @@ void router_walk_free(struct router *router, struct router_walk *walk); /* NULL 
 /* Answers a command that needs no node. */
 void router_server_command(struct router *router, struct router_connection *connection,
                            const struct router_command *command);
+
+/* timing.c */
+/* A command has ended after so long; `words` are those of router_slowlog_words. */
+void router_timing_end(struct router *router, const struct router_connection *connection,
+                       const struct router_command *command, uint64_t took_us,
+                       struct base_bytes words);
+/* The same for one that was answered at once, whose words the parser still holds. */
+void router_timing_at_once(struct router *router, const struct router_connection *connection,
+                           const struct router_command *command);
+/* Answers SLOWLOG and LATENCY, but for HELP; false, and nothing done, when it is another. */
+bool router_timing_reply(struct router *router, const struct router_connection *connection,
+                         const struct router_command *command, struct router_buffer *out);
 
 /* together.c */
 /* The size of the request that a plan with ROUTER_PLAN_TOGETHER becomes. */

@@ -331,7 +331,8 @@ static void other_command(struct serving *serving, const struct router_command *
 {
     unsigned protocol = serving->connection->protocol;
     if (router_help_reply(command, serving->out) ||
-        router_memory_reply(serving->router, command, protocol, serving->out))
+        router_memory_reply(serving->router, command, protocol, serving->out) ||
+        router_timing_reply(serving->router, serving->connection, command, serving->out))
         return;
     router_command_reply(command, serving->args, serving->arg_count, protocol, serving->out);
 }

@@ -121,6 +121,21 @@ static const struct base_settings_item items[] = {
      .preset = "256MiB",
      .offset = AT(inflight_size_max),
      .help = "The same in bytes of keys and values."},
+    /* With Redis's names: tools ask for them by CONFIG GET. */
+    {.name = "slowlog-log-slower-than",
+     .type = BASE_SETTINGS_INTEGER,
+     .min = 0,
+     .max = 1000000000,
+     .preset = "10000",
+     .offset = AT(slowlog_slower_than_us),
+     .help = "Commands that took so many microseconds are kept for SLOWLOG; 0: all."},
+    {.name = "slowlog-max-len",
+     .type = BASE_SETTINGS_INTEGER,
+     .min = 0,
+     .max = 65536,
+     .preset = "128",
+     .offset = AT(slowlog_entries_max),
+     .help = "How many of them, the newest, at up to 5 KB each; 0: none."},
 };
 
 struct base_settings *router_driver_settings(struct router_driver_config *config)

@@ -19,6 +19,7 @@ struct router_driver_config {
     uint64_t request_timeout_ms, silence_timeout_ms, drain_timeout_ms;
     uint64_t clients_max, client_inflight_max, client_output_pause, client_output_max;
     uint64_t inflight_max, inflight_size_max;
+    uint64_t slowlog_slower_than_us, slowlog_entries_max;
 };
 
 /* The table of settings over *config, for base_settings_start. */

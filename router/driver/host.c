@@ -330,6 +330,8 @@ static void make_router(struct host *host)
         .run_id = host->run_id,
         .resp_address = router_door_address(host->door),
         .process_id = (uint32_t)getpid(),
+        .slowlog_slower_than_us = (int64_t)config->slowlog_slower_than_us,
+        .slowlog_entries_max = (uint32_t)config->slowlog_entries_max,
         .settings = host->settings,
         .setting_count = host->setting_count,
     };

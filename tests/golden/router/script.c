@@ -541,6 +541,8 @@ static void play_router(struct player *player, const char *line)
         .run_id = "0123456789012345678901234567890123456789",
         .resp_address = "127.0.0.1:7379",
         .process_id = 42,
+        .slowlog_slower_than_us = (int64_t)number_option(line, "slowlog", 10000),
+        .slowlog_entries_max = (uint32_t)number_option(line, "slowlog_entries", 3),
     };
     router_free(player->router);
     memset(player->clients, 0, sizeof(player->clients));

@@ -19,13 +19,16 @@ Test(router_config, presets_are_complete)
     struct base_settings *settings = router_driver_settings(&config);
     cr_assert_eq(take(settings,
                       "cluster: 00112233445566778899aabbccddeeff\n"
-                      "seeds: ['tcp://127.0.0.1:7401', 'tcp://127.0.0.1:7402']\n",
+                      "seeds: ['tcp://127.0.0.1:7401', 'tcp://127.0.0.1:7402']\n"
+                      "slowlog-max-len: 128\n",
                       &error),
                  TORC_OK);
     cr_assert_eq(config.seeds.count, 2);
     cr_assert_str_eq(config.resp_listen, "127.0.0.1:7379");
     cr_assert_eq(config.request_timeout_ms, 5000);
     cr_assert_eq(config.clients_max, 10000);
+    cr_assert_eq(config.slowlog_slower_than_us, 10000);
+    cr_assert_eq(config.slowlog_entries_max, 128);
     cr_assert_eq(config.cluster[15], 0xff);
     base_settings_free(settings);
 }

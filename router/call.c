@@ -19,6 +19,12 @@ void router_call_free(struct router *router, struct router_call *call)
     base_free(router->allocator, call, sizeof(*call));
 }
 
+/* Whether the command that is run now gets no reply. */
+static bool is_muted(const struct router_connection *connection)
+{
+    return connection->reply_off || connection->reply_skips > 0;
+}
+
 struct router_call *router_call_new(struct router *router, struct router_connection *connection,
                                     const struct router_command *command,
                                     enum router_plan_reply reply)
@@ -41,6 +47,7 @@ struct router_call *router_call_new(struct router *router, struct router_connect
     call->command = command;
     call->reply = reply;
     call->protocol = connection->protocol;
+    call->muted = is_muted(connection);
     call->started_us = connection->waiting_us != 0 ? connection->waiting_us : router->now_us;
     if (command != NULL) {
         router->stats.calls++;
@@ -77,7 +84,7 @@ static void call_recycle(struct router *router, struct router_call *call)
 struct router_buffer *router_call_out(struct router_call *call)
 {
     struct router_connection *connection = call->connection;
-    return connection->first == call ? &connection->output : &call->out;
+    return connection->first == call && !call->muted ? &connection->output : &call->out;
 }
 
 /* What a call keeps counts as output that the client has not taken, with the same bounds. */
@@ -92,7 +99,7 @@ static void calls_flush(struct router *router, struct router_connection *connect
 {
     while (connection->first != NULL && connection->first->finished) {
         struct router_call *call = connection->first;
-        if (connection->open)
+        if (connection->open && !call->muted)
             router_buffer_append(&connection->output, router_buffer_bytes(&call->out));
         connection->first = call->next;
         if (connection->first == NULL)
@@ -119,6 +126,8 @@ void router_call_finished(struct router *router, struct router_call *call)
     call->finished = true;
     if (call->alone)
         connection->walking = false;
+    if (call->muted)
+        router_buffer_clear(&call->out);
     kept_update(call);
     if (connection->first == call)
         calls_flush(router, connection);
@@ -129,6 +138,10 @@ struct router_buffer *router_reply_at_once(struct router *router,
                                            struct router_connection *connection)
 {
     router_connection_touch(router, connection);
+    if (connection->first == NULL && is_muted(connection)) {
+        router_buffer_clear(&router->discarded);
+        return &router->discarded;
+    }
     if (connection->first == NULL)
         return &connection->output;
     struct router_call *call = router_call_new(router, connection, NULL, ROUTER_PLAN_OK);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "router/reply.h"
 
 /* Sorted by name, which is also the order of enum router_command_id (a test sees to both). */
 static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
@@ -11,6 +10,23 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      1, "string", "2.0.0", "O(1)", "key value",
      "Appends a string to the value of a key. Creates the key if it doesn't exist.",
      "The size is bounded by `value_size_max`."},
+    {ROUTER_ASKING, "asking", 1, ROUTER_FLAG_FAST, 0, 0, 0, "cluster", "3.0.0", "O(1)", "",
+     "Signals that a cluster client is following an -ASK redirect.",
+     "Answers always that cluster support is disabled, as Redis alone does: any router takes any "
+     "key."},
+    {ROUTER_AUTH, "auth", -2,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST |
+         ROUTER_FLAG_NO_AUTH | ROUTER_FLAG_ALLOW_BUSY,
+     0, 0, 0, "connection", "1.0.0", "O(1)", "[username] password", "Authenticates the connection.",
+     "There are no users yet: as in a Redis without passwords."},
+    {ROUTER_BGREWRITEAOF, "bgrewriteaof", 1,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_NO_ASYNC_LOADING, 0, 0, 0, "server",
+     "1.0.0", "O(1)", "", "Asynchronously rewrites the append-only file to disk.",
+     "Refused: nodes tidy their own disks."},
+    {ROUTER_BGSAVE, "bgsave", -1,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_NO_ASYNC_LOADING, 0, 0, 0, "server",
+     "1.0.0", "O(1)", "[SCHEDULE]", "Asynchronously saves the database(s) to disk.",
+     "Refused: what was answered is on the disks of a majority already."},
     {ROUTER_BITCOUNT, "bitcount", -2, ROUTER_FLAG_READONLY, 1, 1, 1, "bitmap", "2.6.0",
      "O(N) where N is the size of the range", "key [start end [BYTE | BIT]]",
      "Counts the number of set bits (population counting) in a string.",
@@ -21,16 +37,84 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "A wrong start, end or unit is an error also when there is no key."},
     {ROUTER_CLIENT, "client", -2, 0, 0, 0, 0, "connection", "2.4.0", "Depends on subcommand.",
      "subcommand", "A container for client connection commands.", NULL},
-    {ROUTER_CLIENT_GETNAME, "client|getname", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
-     "connection", "2.6.9", "O(1)", "", "Returns the name of the connection.", NULL},
-    {ROUTER_CLIENT_ID, "client|id", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
-     "connection", "5.0.0", "O(1)", "", "Returns the unique client ID of the connection.",
+    {ROUTER_CLIENT_CACHING, "client|caching", 3,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "6.0.0",
+     "O(1)", "YES | NO", "Instructs the server whether to track the keys in the next request.",
+     "Always the error of a connection that does not track."},
+    {ROUTER_CLIENT_GETNAME, "client|getname", 2,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "2.6.9",
+     "O(1)", "", "Returns the name of the connection.", NULL},
+    {ROUTER_CLIENT_GETREDIR, "client|getredir", 2,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "6.0.0",
+     "O(1)", "",
+     "Returns the client ID to which the connection's tracking notifications are redirected.",
+     NULL},
+    {ROUTER_CLIENT_HELP, "client|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "5.0.0", "O(1)", "", "Returns helpful text about the different subcommands.",
+     NULL},
+    {ROUTER_CLIENT_ID, "client|id", 2,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "5.0.0",
+     "O(1)", "", "Returns the unique client ID of the connection.",
      "Unique within one router process."},
-    {ROUTER_CLIENT_SETINFO, "client|setinfo", 4, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
-     "connection", "7.2.0", "O(1)", "LIB-NAME name | LIB-VER version",
+    {ROUTER_CLIENT_INFO, "client|info", 2,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "6.2.0",
+     "O(1)", "", "Returns information about the connection.", "As CLIENT LIST."},
+    {ROUTER_CLIENT_KILL, "client|kill", -3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "2.4.0", "O(N) where N is the number of client connections",
+     "ip:port | <[ID client-id] | [TYPE NORMAL | MASTER | SLAVE | REPLICA | PUBSUB] | [USER "
+     "username] | [ADDR ip:port] | [LADDR ip:port] | [SKIPME YES | NO]> ...",
+     "Terminates open connections.",
+     "Connections of this router. Commands of theirs that were begun are carried out."},
+    {ROUTER_CLIENT_LIST, "client|list", -2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "2.4.0", "O(N) where N is the number of client connections",
+     "[TYPE NORMAL | MASTER | REPLICA | PUBSUB] [ID client-id [client-id ...]]",
+     "Lists open connections.",
+     "Those of this router. `fd` is the number of the connection within the router, `argv-mem`, "
+     "`multi-mem` and `rbp` are 0, and `cmd` is the last command that was well formed."},
+    {ROUTER_CLIENT_NO_EVICT, "client|no-evict", 3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "7.0.0", "O(1)", "ON | OFF", "Sets the client eviction mode of the connection.",
+     "Nobody is evicted for memory; the mode is shown by CLIENT LIST."},
+    {ROUTER_CLIENT_PAUSE, "client|pause", -3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "2.9.50", "O(1)", "timeout [WRITE | ALL]", "Suspends commands processing.",
+     "For the clients of this router; what was begun goes on, and keys expire. CLIENT UNPAUSE is "
+     "answered also while ALL is paused. A time past the end of the clock pauses until UNPAUSE."},
+    {ROUTER_CLIENT_REPLY, "client|reply", 3,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "3.2.0",
+     "O(1)", "ON | OFF | SKIP", "Instructs the server whether to reply to commands.", NULL},
+    {ROUTER_CLIENT_SETINFO, "client|setinfo", 4,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "7.2.0",
+     "O(1)", "LIB-NAME name | LIB-VER version",
      "Sets information specific to the client or connection.", "Accepted and not kept."},
-    {ROUTER_CLIENT_SETNAME, "client|setname", 3, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
-     "connection", "2.6.9", "O(1)", "connection-name", "Sets the connection name.", NULL},
+    {ROUTER_CLIENT_SETNAME, "client|setname", 3,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "2.6.9",
+     "O(1)", "connection-name", "Sets the connection name.", NULL},
+    {ROUTER_CLIENT_TRACKING, "client|tracking", -3,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "6.0.0",
+     "O(1)", "ON | OFF [options]",
+     "Controls server-assisted client-side caching for the connection.",
+     "ON is refused: nobody tells a router of changes. OFF is answered."},
+    {ROUTER_CLIENT_TRACKINGINFO, "client|trackinginfo", 2,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "6.2.0",
+     "O(1)", "",
+     "Returns information about server-assisted client-side caching for the connection.",
+     "Tracking is always off."},
+    {ROUTER_CLIENT_UNBLOCK, "client|unblock", -3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "5.0.0", "O(1)", "client-id [TIMEOUT | ERROR]",
+     "Unblocks a client blocked by a blocking command from a different connection.",
+     "No command blocks: always 0."},
+    {ROUTER_CLIENT_UNPAUSE, "client|unpause", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "connection", "6.2.0", "O(N) where N is the number of client connections", "",
+     "Resumes processing commands from paused clients.", NULL},
+    {ROUTER_CLUSTER, "cluster", -2, 0, 0, 0, 0, "cluster", "3.0.0", "O(1)", "subcommand",
+     "A container for Redis Cluster commands.",
+     "Whatever the subcommand, the answer is that cluster support is disabled: any router takes "
+     "any key, and clients need no cluster mode."},
     {ROUTER_COMMAND, "command", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server",
      "2.8.13", "O(N) where N is the total number of commands", "",
      "Returns detailed information about all commands.", NULL},
@@ -43,25 +127,53 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_COMMAND_GETKEYS, "command|getkeys", -4, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0,
      0, "server", "2.8.13", "O(N) where N is the number of arguments", "command [arg ...]",
      "Extracts the key names from an arbitrary command.", NULL},
+    {ROUTER_COMMAND_GETKEYSANDFLAGS, "command|getkeysandflags", -4,
+     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "7.0.0",
+     "O(N) where N is the number of arguments to the command", "command [arg ...]",
+     "Extracts the key names and access flags for an arbitrary command.", NULL},
+    {ROUTER_COMMAND_HELP, "command|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "5.0.0", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
     {ROUTER_COMMAND_INFO, "command|info", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "2.8.13", "O(N) where N is the number of commands to look up", "[command ...]",
      "Returns information about one, multiple or all commands.",
      "ACL categories, tips and key specifications are empty."},
     {ROUTER_COMMAND_LIST, "command|list", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
-     "server", "7.0.0", "O(N) where N is the total number of commands", "",
-     "Returns a list of command names.", "FILTERBY is not supported."},
+     "server", "7.0.0", "O(N) where N is the total number of commands",
+     "[FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]",
+     "Returns a list of command names.",
+     "In the order of names. ACL categories are those that follow from flags and group."},
     {ROUTER_CONFIG, "config", -2, 0, 0, 0, 0, "server", "2.0.0", "Depends on subcommand.",
      "subcommand", "A container for server configuration commands.", NULL},
     {ROUTER_CONFIG_GET, "config|get", -3,
-     ROUTER_FLAG_ADMIN | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "2.0.0",
-     "O(N) when N is the number of configuration parameters provided", "parameter [parameter ...]",
-     "Returns the effective values of configuration parameters.",
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.0.0", "O(N) when N is the number of configuration parameters provided",
+     "parameter [parameter ...]", "Returns the effective values of configuration parameters.",
      "The parameters are those of this router, with `save` (empty) and `appendonly` (yes) for "
      "tools "
      "that ask."},
+    {ROUTER_CONFIG_HELP, "config|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "5.0.0", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
+    {ROUTER_CONFIG_RESETSTAT, "config|resetstat", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.0.0", "O(1)", "", "Resets the server's statistics.",
+     "Of this router: section stats of INFO, and the histograms of LATENCY; section torc counts "
+     "on."},
+    {ROUTER_CONFIG_REWRITE, "config|rewrite", 2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.8.0", "O(1)", "", "Persists the effective configuration to file.",
+     "Refused: the router does not write its configuration."},
+    {ROUTER_CONFIG_SET, "config|set", -4,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "2.0.0", "O(N) when N is the number of configuration parameters provided",
+     "parameter value [parameter value ...]", "Sets configuration parameters in-flight.",
+     "No parameter can change while the router runs. `save` and `appendonly` may be set to what "
+     "they are."},
     {ROUTER_DBSIZE, "dbsize", 1, ROUTER_FLAG_READONLY, 0, 0, 0, "server", "1.0.0",
      "O(N) where N is the number of keys", "", "Returns the number of keys in the database.",
      "Counted group by group while writes go on, not at one instant; it reads every key."},
+    {ROUTER_DEBUG, "debug", -2,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "1.0.0", "O(1)", "subcommand", "A container for debugging commands.", "Refused."},
     {ROUTER_DECR, "decr", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1, 1,
      "string", "1.0.0", "O(1)", "key",
      "Decrements the integer value of a key by one. Uses 0 as initial value if the key doesn't "
@@ -98,6 +210,11 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_FLUSHDB, "flushdb", -1, ROUTER_FLAG_WRITE, 0, 0, 0, "server", "1.0.0",
      "O(N) where N is the number of keys in the selected database", "[ASYNC | SYNC]",
      "Removes all keys from the current database.", "The same as FLUSHALL."},
+    {ROUTER_FUNCTION, "function", -2, 0, 0, 0, 0, "scripting", "7.0.0", "Depends on subcommand.",
+     "subcommand", "A container for function commands.", NULL},
+    {ROUTER_FUNCTION_FLUSH, "function|flush", -2, ROUTER_FLAG_WRITE | ROUTER_FLAG_NOSCRIPT, 0, 0, 0,
+     "scripting", "7.0.0", "O(1)", "[ASYNC | SYNC]", "Deletes all libraries and functions.",
+     "There are no functions, so there is nothing to delete."},
     {ROUTER_GET, "get", 2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "string", "1.0.0",
      "O(1)", "key", "Returns the string value of a key.", NULL},
     {ROUTER_GETBIT, "getbit", 3, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1, "bitmap",
@@ -117,9 +234,10 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      1, "string", "1.0.0", "O(1)", "key value",
      "Returns the previous string value of a key after setting it to a new value.", NULL},
     {ROUTER_HELLO, "hello", -1,
-     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
-     "connection", "6.0.0", "O(1)", "[protover [AUTH username password] [SETNAME clientname]]",
-     "Handshakes with the server.",
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST |
+         ROUTER_FLAG_NO_AUTH | ROUTER_FLAG_ALLOW_BUSY,
+     0, 0, 0, "connection", "6.0.0", "O(1)",
+     "[protover [AUTH username password] [SETNAME clientname]]", "Handshakes with the server.",
      "There are no users yet: AUTH takes the user `default` with any password."},
     {ROUTER_INCR, "incr", 2, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM | ROUTER_FLAG_FAST, 1, 1, 1,
      "string", "1.0.0", "O(1)", "key",
@@ -142,7 +260,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "point."},
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
-     "Of this router. Sections: server, clients, stats, torc."},
+     "Of this router. Sections: server, clients, persistence, stats, replication, cluster, torc."},
     {ROUTER_KEYS, "keys", 2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "1.0.0",
      "O(N) with N being the number of keys in the database", "pattern",
      "Returns all key names that match a pattern.",
@@ -206,6 +324,10 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "O(N) where N is the number of keys to retrieve", "key [key ...]",
      "Returns the string values of one or more keys.",
      "Each key for itself: the values are not of one instant."},
+    {ROUTER_MONITOR, "monitor", 1,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
+     "server", "1.0.0", "O(1)", "", "Listens for all requests received by the server in real-time.",
+     "Refused."},
     {ROUTER_MSET, "mset", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, -1, 2, "string", "1.0.1",
      "O(N) where N is the number of keys to set", "key value [key value ...]",
      "Creates or modifies the string values of one or more keys.",
@@ -257,17 +379,42 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "O(1)", "key", "Returns the expiration time in milliseconds of a key.",
      "By the clock of the key's group."},
     {ROUTER_QUIT, "quit", -1,
-     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
-     "connection", "1.0.0", "O(1)", "", "Closes the connection.", NULL},
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST |
+         ROUTER_FLAG_NO_AUTH | ROUTER_FLAG_ALLOW_BUSY,
+     0, 0, 0, "connection", "1.0.0", "O(1)", "", "Closes the connection.", NULL},
     {ROUTER_RANDOMKEY, "randomkey", 1, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "1.0.0", "O(1)",
      "", "Returns a random key name from the database.",
      "A random place in the order of the keys' hashes is chosen, then one of the next 16 or more "
      "keys there. Up to 16 keys are all equally likely; of more, a key's chance is in proportion "
      "to the gaps in front of it, and so about a quarter above or below the mean. Redis's choice "
      "is not uniform either."},
+    {ROUTER_READONLY, "readonly", 1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0,
+     0, 0, "cluster", "3.0.0", "O(1)", "",
+     "Enables read-only queries for a connection to a Redis Cluster replica node.",
+     "Answers always that cluster support is disabled."},
+    {ROUTER_READWRITE, "readwrite", 1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST,
+     0, 0, 0, "cluster", "3.0.0", "O(1)", "",
+     "Enables read-write queries for a connection to a Redis Cluster replica node.",
+     "Answers always that cluster support is disabled."},
+    {ROUTER_REPLICAOF, "replicaof", 3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_STALE | ROUTER_FLAG_NO_ASYNC_LOADING, 0,
+     0, 0, "server", "5.0.0", "O(1)", "host port | NO ONE",
+     "Configures a server as replica of another, or promotes it to a master.",
+     "NO ONE is answered OK, since it is so; anything else is refused: groups replicate by "
+     "themselves."},
     {ROUTER_RESET, "reset", 1,
-     ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST | ROUTER_FLAG_NO_AUTH, 0, 0, 0,
-     "connection", "6.2.0", "O(1)", "", "Resets the connection.", NULL},
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST |
+         ROUTER_FLAG_NO_AUTH | ROUTER_FLAG_ALLOW_BUSY,
+     0, 0, 0, "connection", "6.2.0", "O(1)", "", "Resets the connection.", NULL},
+    {ROUTER_ROLE, "role", 1,
+     ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
+     "server", "2.8.12", "O(1)", "", "Returns the replication role.",
+     "Always a master without replicas at offset 0: replicas are behind the router, in the "
+     "groups."},
+    {ROUTER_SAVE, "save", 1,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_NO_ASYNC_LOADING | ROUTER_FLAG_NO_MULTI,
+     0, 0, 0, "server", "1.0.0", "O(1)", "", "Synchronously saves the database(s) to disk.",
+     "Refused: what was answered is on the disks of a majority already."},
     {ROUTER_SCAN, "scan", -2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "2.8.0",
      "O(1) for every call. O(N) for a complete iteration, where N is the number of keys",
      "cursor [MATCH pattern] [COUNT count] [TYPE type]", "Iterates over the key names.",
@@ -297,6 +444,17 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't "
      "exist.",
      "The size is bounded by `value_size_max`."},
+    {ROUTER_SHUTDOWN, "shutdown", -1,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE |
+         ROUTER_FLAG_NO_MULTI | ROUTER_FLAG_ALLOW_BUSY,
+     0, 0, 0, "server", "1.0.0", "O(1)", "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+     "Synchronously saves the database(s) to disk and shuts down the server.",
+     "Refused: the router's process is ended by a signal."},
+    {ROUTER_SLAVEOF, "slaveof", 3,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_STALE | ROUTER_FLAG_NO_ASYNC_LOADING, 0,
+     0, 0, "server", "1.0.0", "O(1)", "host port | NO ONE",
+     "Sets a server as a replica of another, or promotes it to being a master.",
+     "The same as REPLICAOF."},
     {ROUTER_SLOWLOG, "slowlog", -2, 0, 0, 0, 0, "server", "2.2.12", "Depends on subcommand.",
      "subcommand", "A container for slow log commands.", NULL},
     {ROUTER_SLOWLOG_GET, "slowlog|get", -2,
@@ -318,6 +476,12 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_SUBSTR, "substr", 4, ROUTER_FLAG_READONLY, 1, 1, 1, "string", "1.0.0",
      "O(N) where N is the size of the range", "key start end",
      "Returns a substring from a string value.", "The same as GETRANGE."},
+    {ROUTER_SWAPDB, "swapdb", 3, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 0, 0, 0, "server", "4.0.0",
+     "O(1)", "index1 index2", "Swaps two databases.", "There is one database, 0."},
+    {ROUTER_SYNC, "sync", 1,
+     ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_NO_ASYNC_LOADING | ROUTER_FLAG_NO_MULTI,
+     0, 0, 0, "server", "1.0.0", "O(1)", "", "An internal command used in replication.",
+     "Refused: a router has no stream of its writes."},
     {ROUTER_TIME, "time", 1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
      "server", "2.6.0", "O(1)", "", "Returns the server time.",
      "By the clock of this router's machine; a key expires by the clock of its group."},
@@ -333,6 +497,14 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_UNLINK, "unlink", -2, ROUTER_FLAG_WRITE | ROUTER_FLAG_FAST, 1, -1, 1, "generic",
      "4.0.0", "O(N) where N is the number of keys that will be removed", "key [key ...]",
      "Deletes one or more keys.", "The same as DEL."},
+    {ROUTER_WAIT, "wait", 3, ROUTER_FLAG_NOSCRIPT, 0, 0, 0, "generic", "3.0.0", "O(1)",
+     "numreplicas timeout",
+     "Blocks until the asynchronous replication of all preceding write commands sent by the "
+     "connection is completed.",
+     "Every answered write is on the disks of a majority of its group, so nothing is waited for. "
+     "The answer is how many replicas besides the leader are sure to have each of them, whatever "
+     "numreplicas: half of the voters (1 of 3, 2 of 5), the least of all groups; 0 while the "
+     "router knows no cluster."},
 };
 
 static uint8_t lower(uint8_t byte)
@@ -349,6 +521,11 @@ static int name_compare(struct base_bytes name, const char *row)
             return row[i] == '\0' ? 1 : order;
     }
     return row[name.size] == '\0' ? 0 : -1;
+}
+
+bool router_command_name_is(struct base_bytes word, const char *name)
+{
+    return name_compare(word, name) == 0;
 }
 
 const struct router_command *router_command_at(enum router_command_id id)
@@ -391,6 +568,24 @@ const struct router_command *router_command_find_sub(const struct router_command
         if (sub == NULL)
             break; /* They stand behind their container. */
         if (name_compare(name, sub) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+size_t router_command_sub_count(const struct router_command *command)
+{
+    size_t count = 0;
+    while ((size_t)command->id + 1 + count < ROUTER_COMMAND_TABLE_SIZE &&
+           sub_name(command, &commands[(size_t)command->id + 1 + count]) != NULL)
+        count++;
+    return count;
+}
+
+const struct router_command *router_command_find_full(struct base_bytes name)
+{
+    for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
+        if (name_compare(name, commands[i].name) == 0)
             return &commands[i];
     }
     return NULL;
@@ -483,200 +678,6 @@ const struct router_command *router_command_resolve(const struct base_bytes *arg
     return command;
 }
 
-/* ---- COMMAND
- * ------------------------------------------------------------------------------------- */
-
-static bool is_sub(const struct router_command *command)
-{
-    return memchr(command->name, '|', strlen(command->name)) != NULL;
-}
-
-static void reply_flags(const struct router_command *command, unsigned protocol,
-                        struct router_buffer *out)
-{
-    static const struct {
-        uint16_t flag;
-        const char *name;
-    } names[] = {
-        {ROUTER_FLAG_WRITE, "write"},       {ROUTER_FLAG_READONLY, "readonly"},
-        {ROUTER_FLAG_DENYOOM, "denyoom"},   {ROUTER_FLAG_ADMIN, "admin"},
-        {ROUTER_FLAG_NOSCRIPT, "noscript"}, {ROUTER_FLAG_LOADING, "loading"},
-        {ROUTER_FLAG_STALE, "stale"},       {ROUTER_FLAG_FAST, "fast"},
-        {ROUTER_FLAG_NO_AUTH, "no_auth"},
-    };
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        count += (command->flags & names[i].flag) != 0;
-    router_reply_set(out, protocol, count);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if ((command->flags & names[i].flag) != 0)
-            router_reply_simple(out, names[i].name);
-    }
-}
-
-size_t router_command_sub_count(const struct router_command *command)
-{
-    size_t count = 0;
-    while ((size_t)command->id + 1 + count < ROUTER_COMMAND_TABLE_SIZE &&
-           sub_name(command, &commands[(size_t)command->id + 1 + count]) != NULL)
-        count++;
-    return count;
-}
-
-/* The ten fields of COMMAND INFO. A subcommand has no subcommands: one step deep. */
-static void reply_info(const struct router_command *command, unsigned protocol,
-                       struct router_buffer *out)
-{
-    router_reply_array(out, 10);
-    router_reply_bulk_text(out, command->name);
-    router_reply_integer(out, command->arity);
-    reply_flags(command, protocol, out);
-    router_reply_integer(out, command->first_key);
-    router_reply_integer(out, command->last_key);
-    router_reply_integer(out, command->key_step);
-    router_reply_set(out, protocol, 0);
-    router_reply_array(out, 0);
-    router_reply_array(out, 0);
-    size_t subs = router_command_sub_count(command);
-    router_reply_array(out, subs);
-    for (size_t i = 1; i <= subs; i++)
-        reply_info(&commands[(size_t)command->id + i], protocol, out);
-}
-
-/* Name and map, as COMMAND DOCS lists them. */
-static void reply_docs(const struct router_command *command, unsigned protocol,
-                       struct router_buffer *out)
-{
-    size_t subs = router_command_sub_count(command);
-    router_reply_bulk_text(out, command->name);
-    router_reply_map(out, protocol, 4 + (subs > 0));
-    router_reply_bulk_text(out, "summary");
-    router_reply_bulk_text(out, command->summary);
-    router_reply_bulk_text(out, "since");
-    router_reply_bulk_text(out, command->since);
-    router_reply_bulk_text(out, "group");
-    router_reply_bulk_text(out, command->group);
-    router_reply_bulk_text(out, "complexity");
-    router_reply_bulk_text(out, command->complexity);
-    if (subs == 0)
-        return;
-    router_reply_bulk_text(out, "subcommands");
-    router_reply_map(out, protocol, subs);
-    for (size_t i = 1; i <= subs; i++)
-        reply_docs(&commands[(size_t)command->id + i], protocol, out);
-}
-
-static size_t top_count(void)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++)
-        count += !is_sub(&commands[i]);
-    return count;
-}
-
-const struct router_command *router_command_find_full(struct base_bytes name)
-{
-    for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
-        if (name_compare(name, commands[i].name) == 0)
-            return &commands[i];
-    }
-    return NULL;
-}
-
-static void reply_infos(const struct base_bytes *names, size_t count, unsigned protocol,
-                        struct router_buffer *out)
-{
-    router_reply_array(out, count > 0 ? count : top_count());
-    for (size_t i = 0; i < count; i++) {
-        const struct router_command *command = router_command_find_full(names[i]);
-        if (command != NULL)
-            reply_info(command, protocol, out);
-        else
-            router_reply_null(out, protocol);
-    }
-    for (size_t i = 0; count == 0 && i < ROUTER_COMMAND_TABLE_SIZE; i++) {
-        if (!is_sub(&commands[i]))
-            reply_info(&commands[i], protocol, out);
-    }
-}
-
-static void reply_all_docs(const struct base_bytes *names, size_t count, unsigned protocol,
-                           struct router_buffer *out)
-{
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++)
-        found += router_command_find_full(names[i]) != NULL;
-    router_reply_map(out, protocol, count > 0 ? found : top_count());
-    for (size_t i = 0; i < count; i++) {
-        const struct router_command *command = router_command_find_full(names[i]);
-        if (command != NULL)
-            reply_docs(command, protocol, out);
-    }
-    for (size_t i = 0; count == 0 && i < ROUTER_COMMAND_TABLE_SIZE; i++) {
-        if (!is_sub(&commands[i]))
-            reply_docs(&commands[i], protocol, out);
-    }
-}
-
-static void reply_getkeys(const struct base_bytes *args, size_t arg_count,
-                          struct router_buffer *out)
-{
-    const struct router_command *command = router_command_find(args[0]);
-    if (command != NULL && arg_count > 1 && router_command_is_container(command))
-        command = router_command_find_sub(command, args[1]);
-    if (command == NULL) {
-        router_reply_error(out, "ERR Invalid command specified");
-        return;
-    }
-    if (command->first_key == 0) {
-        router_reply_error(out, "ERR The command has no key arguments");
-        return;
-    }
-    if (!router_command_arity_fits(command, arg_count)) {
-        router_reply_error(out, "ERR Invalid number of arguments specified for command");
-        return;
-    }
-    size_t count = router_command_key_count(command, arg_count);
-    router_reply_array(out, count);
-    for (size_t i = 0; i < count; i++)
-        router_reply_bulk(out, args[(size_t)command->first_key + i * (size_t)command->key_step]);
-}
-
-void router_command_reply(const struct router_command *command, const struct base_bytes *args,
-                          size_t arg_count, unsigned protocol, struct router_buffer *out)
-{
-    switch (command->id) {
-    case ROUTER_COMMAND:
-        reply_infos(NULL, 0, protocol, out);
-        break;
-    case ROUTER_COMMAND_COUNT:
-        router_reply_integer(out, (int64_t)top_count());
-        break;
-    case ROUTER_COMMAND_INFO:
-        reply_infos(args + 2, arg_count - 2, protocol, out);
-        break;
-    case ROUTER_COMMAND_DOCS:
-        reply_all_docs(args + 2, arg_count - 2, protocol, out);
-        break;
-    case ROUTER_COMMAND_GETKEYS:
-        reply_getkeys(args + 2, arg_count - 2, out);
-        break;
-    case ROUTER_COMMAND_LIST:
-        if (arg_count > 2) {
-            router_reply_error(out, "ERR syntax error");
-            break;
-        }
-        router_reply_array(out, top_count());
-        for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {
-            if (!is_sub(&commands[i]))
-                router_reply_bulk_text(out, commands[i].name);
-        }
-        break;
-    default:
-        TORC_ASSERT(!"not a COMMAND");
-    }
-}
-
 /* ---- docs/commands.md
  * ---------------------------------------------------------------------------- */
 
@@ -709,7 +710,8 @@ static void document_command(const struct router_command *command, struct router
 
 void router_command_document(struct router_buffer *out)
 {
-    static const char *const groups[] = {"string", "bitmap", "generic", "connection", "server"};
+    static const char *const groups[] = {"string", "bitmap",  "generic",  "connection",
+                                         "server", "cluster", "scripting"};
     router_buffer_text(
         out,
         "# Commands\n\n"

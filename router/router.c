@@ -31,6 +31,7 @@ struct router *router_new(const struct base_allocator *allocator,
     router_slowlog_init(&router->slowlog, allocator, config->slowlog_slower_than_us,
                         config->slowlog_entries_max);
     router->scratch = router_buffer_empty(allocator);
+    router->discarded = router_buffer_empty(allocator);
     router->slots = base_alloc_zero(allocator, config->clients_max * sizeof(*router->slots));
     router->slots_free = base_alloc(allocator, config->clients_max * sizeof(*router->slots_free));
     for (uint32_t i = config->clients_max; i > 0; i--)
@@ -81,6 +82,7 @@ void router_free(struct router *router)
     base_array_free(allocator, router->actions, &router->action_capacity, sizeof(*router->actions));
     router_buffer_fini(&router->scratch);
     router_slowlog_fini(&router->slowlog);
+    router_buffer_fini(&router->discarded);
     base_free(allocator, router, sizeof(*router));
 }
 
@@ -90,6 +92,8 @@ void router_turn(struct router *router, uint64_t now_us, uint64_t unix_us)
     router->now_us = now_us;
     router->unix_us = unix_us;
     router_courier_turn(router->courier, now_us);
+    if (router->pause != ROUTER_PAUSE_NOTHING && now_us >= router->pause_until_us)
+        router_pause_end(router);
 }
 
 /* ---- Connections
@@ -125,7 +129,17 @@ struct base_bytes router_refusal(void)
     return base_bytes_text("-ERR max number of clients reached\r\n");
 }
 
-enum torc_status router_connection_opened(struct router *router, uint32_t *ret_connection)
+static void address_copy(char to[ROUTER_PEER_ADDRESS_SIZE], const char *address)
+{
+    size_t size = strlen(address);
+    if (size >= ROUTER_PEER_ADDRESS_SIZE)
+        size = ROUTER_PEER_ADDRESS_SIZE - 1;
+    memcpy(to, address, size);
+    to[size] = '\0';
+}
+
+enum torc_status router_connection_opened(struct router *router, const struct router_peer *peer,
+                                          uint32_t *ret_connection)
 {
     if (router->slots_free_count == 0) {
         router->stats.connections_refused++;
@@ -137,6 +151,9 @@ enum torc_status router_connection_opened(struct router *router, uint32_t *ret_c
     connection->open = true;
     connection->reading = true;
     connection->protocol = ROUTER_PROTOCOL_2;
+    address_copy(connection->address, peer->address);
+    address_copy(connection->local, peer->local);
+    connection->opened_us = connection->heard_us = router->now_us;
     router_resp_init(&connection->resp, router->allocator, &resp_limits);
     connection->input = router_buffer_empty(router->allocator);
     connection->output = router_buffer_empty(router->allocator);
@@ -212,7 +229,8 @@ static size_t unread_output(const struct router_connection *connection)
 static bool may_run(const struct router *router, const struct router_connection *connection)
 {
     return !connection->closing && !connection->walking && !connection->starved &&
-           !router->draining && connection->call_count < router->config.client_inflight_max &&
+           !connection->held && !router->draining &&
+           connection->call_count < router->config.client_inflight_max &&
            unread_output(connection) <= router->config.client_output_pause;
 }
 
@@ -229,6 +247,35 @@ static bool runs_alone(const struct router_command *command)
     return is_walk(command) || command->id == ROUTER_MSETNX;
 }
 
+void router_pause(struct router *router, enum router_pause pause, uint64_t until_us)
+{
+    if (pause > router->pause)
+        router->pause = pause;
+    if (until_us > router->pause_until_us)
+        router->pause_until_us = until_us;
+    if (router->pause_until_us <= router->now_us)
+        router_pause_end(router);
+}
+
+void router_pause_end(struct router *router)
+{
+    router->pause = ROUTER_PAUSE_NOTHING;
+    router->pause_until_us = 0;
+    for (struct router_connection *at = router->connections; at != NULL; at = at->next) {
+        if (at->held)
+            router_connection_touch(router, at);
+        at->held = false;
+    }
+}
+
+/* CLIENT UNPAUSE is let through: nothing else ends a pause early. */
+static bool is_paused(const struct router *router, const struct router_command *command)
+{
+    if (router->pause == ROUTER_PAUSE_WRITES)
+        return (command->flags & ROUTER_FLAG_WRITE) != 0;
+    return router->pause == ROUTER_PAUSE_EVERYTHING && command->id != ROUTER_CLIENT_UNPAUSE;
+}
+
 /* Begins the command that the parser has read. False: it must wait, and is to be read again. */
 static bool command_begin(struct router *router, struct router_connection *connection)
 {
@@ -241,6 +288,9 @@ static bool command_begin(struct router *router, struct router_connection *conne
         router->stats.errors++;
         router_reply_error_bytes(router_reply_at_once(router, connection),
                                  router_buffer_bytes(&router->scratch));
+    } else if (is_paused(router, command)) {
+        connection->held = true;
+        return false;
     } else if (runs_alone(command) && connection->first != NULL) {
         return false;
     } else if (is_walk(command)) {
@@ -253,6 +303,10 @@ static bool command_begin(struct router *router, struct router_connection *conne
     } else {
         router_server_command(router, connection, command);
     }
+    if (command != NULL)
+        connection->newest = command;
+    if (connection->reply_skips > 0)
+        connection->reply_skips--;
     router->stats.commands++;
     if (command != NULL && router->stats.calls == calls)
         router_timing_at_once(router, connection, command);
@@ -301,6 +355,7 @@ void router_connection_bytes(struct router *router, uint32_t slot, struct base_b
 {
     struct router_connection *connection = connection_at(router, slot);
     router->stats.bytes_in += bytes.size;
+    connection->heard_us = router->now_us;
     router_connection_touch(router, connection);
     if (connection->closing)
         return;
@@ -414,6 +469,8 @@ void router_ready(struct router *router, struct router_ready *ret_ready)
     ret_ready->actions = router->actions;
     ret_ready->action_count = router->action_count;
     ret_ready->wake_at_us = router_courier_wake_at_us(router->courier);
+    if (router->pause != ROUTER_PAUSE_NOTHING && router->pause_until_us < ret_ready->wake_at_us)
+        ret_ready->wake_at_us = router->pause_until_us;
 }
 
 void router_drain(struct router *router)
@@ -472,6 +529,7 @@ static void check_connection(const struct router *router,
                                      router->slots[connection->slot] == connection));
     TORC_ASSERT(connection->walking == (last != NULL && last->alone));
     TORC_ASSERT(connection->write_out || connection->writing.size == 0);
+    TORC_ASSERT(!connection->held || router->pause != ROUTER_PAUSE_NOTHING);
 }
 
 void router_check(const struct router *router)

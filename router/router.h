@@ -56,6 +56,14 @@ struct router_config {
     size_t setting_count;
 };
 
+enum { ROUTER_PEER_ADDRESS_SIZE = 64 }; /* With its NUL. */
+
+/* The two ends of a client's connection, for CLIENT LIST and KILL: "127.0.0.1:7379", "[::1]:7379".
+ */
+struct router_peer {
+    const char *address, *local; /* The client's and this side's. */
+};
+
 enum router_action_type {
     ROUTER_WRITE = 1, /* Send `bytes`, then router_connection_written. */
     ROUTER_PAUSE,     /* Read nothing more from its socket until RESUME. */
@@ -91,8 +99,9 @@ void router_ready(struct router *router, struct router_ready *ret_ready);
 /* ---- Clients ------------------------------------------------------------------------------------
  */
 
-/* A client connected. TORC_FULL: clients_max are there: write router_refusal() and close. */
-enum torc_status router_connection_opened(struct router *router,
+/* A client connected; the texts of `peer` are copied. TORC_FULL: clients_max are there: write
+ * router_refusal() and close. */
+enum torc_status router_connection_opened(struct router *router, const struct router_peer *peer,
                                           uint32_t *ret_connection) TORC_MUST_CHECK;
 struct base_bytes router_refusal(void);
 void router_connection_bytes(struct router *router, uint32_t connection, struct base_bytes bytes);

@@ -1,6 +1,7 @@
 /*
  * router/router_int -- connections and their calls: shared by router.c (connections), call.c (calls
- * and their replies), walk.c (commands over all groups) and server.c (commands about the router).
+ * and their replies), walk.c (commands over all groups) and server.c with client_command.c and
+ * info_command.c (commands about the router).
  */
 #ifndef TORC_ROUTER_ROUTER_INT_H
 #define TORC_ROUTER_ROUTER_INT_H
@@ -19,6 +20,9 @@
 #include "router/resp.h"
 #include "router/router.h"
 #include "router/slowlog.h"
+
+/* The Redis whose behaviour clients find here; tools look at it to see what they may use. */
+#define ROUTER_REDIS_VERSION "7.0.15"
 
 /* Where the value of one key of several lies in its call's buffer. */
 struct router_value {
@@ -40,6 +44,7 @@ struct router_call {
     enum router_plan_reply reply;
     unsigned protocol;
     bool finished; /* `out` is its reply. */
+    bool muted;    /* Its reply is thrown away (CLIENT REPLY). */
     uint32_t pending, part_count;
     int64_t sum;
     size_t key_size;            /* Of the first key. */
@@ -67,6 +72,13 @@ struct router_connection {
     bool dirty, starved; /* In the list of that name. */
     bool walking;        /* Its newest call is alone: nothing is begun behind it. */
     uint64_t waiting_us; /* Since when its next command waits to be begun; 0: it does not. */
+    bool held;           /* Its next command waits for the end of a pause (CLIENT PAUSE). */
+    bool reply_off;      /* CLIENT REPLY OFF. */
+    bool no_evict;       /* As CLIENT NO-EVICT said; shown and nothing else. */
+    uint8_t reply_skips; /* Commands that get no reply, the present one included. */
+    char address[ROUTER_PEER_ADDRESS_SIZE], local[ROUTER_PEER_ADDRESS_SIZE];
+    uint64_t opened_us, heard_us;        /* When it came, and when it last sent something. */
+    const struct router_command *newest; /* That was well formed; NULL: none yet. */
     unsigned protocol;
     struct router_resp resp;
     struct router_buffer input, output, writing, name;
@@ -76,6 +88,9 @@ struct router_connection {
     struct router_connection *previous, *next; /* All that live. */
     struct router_connection *dirty_next, *starved_next;
 };
+
+/* What CLIENT PAUSE holds back; a later one is the stronger. */
+enum router_pause { ROUTER_PAUSE_NOTHING, ROUTER_PAUSE_WRITES, ROUTER_PAUSE_EVERYTHING };
 
 struct router_stats {
     uint64_t connections, connections_refused, connections_killed;
@@ -92,6 +107,8 @@ struct router {
     uint64_t now_us, started_us;
     uint64_t unix_us; /* The wall clock of this turn; 0 before the first. */
     bool draining;
+    enum router_pause pause;
+    uint64_t pause_until_us;          /* UINT64_MAX: until CLIENT UNPAUSE. */
     struct router_connection **slots; /* By number; NULL: free. clients_max of them. */
     uint32_t *slots_free;             /* A stack. */
     uint32_t slots_free_count;
@@ -102,8 +119,9 @@ struct router {
     struct router_connection *starved_first, *starved_last;
     struct router_call *spare;
     size_t spare_count, call_count;
-    struct base_prng prng;        /* For RANDOMKEY alone. */
-    struct router_buffer scratch; /* Texts of errors. */
+    struct base_prng prng;          /* For RANDOMKEY alone. */
+    struct router_buffer scratch;   /* Texts of errors. */
+    struct router_buffer discarded; /* Replies to those who want none. */
     struct router_action *actions;
     size_t action_count, action_capacity;
     struct router_stats stats;
@@ -114,6 +132,11 @@ struct router {
 /* router.c */
 /* The connection is looked at again before the turn ends. */
 void router_connection_touch(struct router *router, struct router_connection *connection);
+
+/* Holds the clients' commands back, or those that write, for so long; what holds already is kept
+ * when it is longer or stronger. */
+void router_pause(struct router *router, enum router_pause pause, uint64_t until_us);
+void router_pause_end(struct router *router);
 
 /* call.c */
 /* Where the reply to a command that is answered at once goes: to the connection's output, or, when
@@ -164,6 +187,37 @@ void router_timing_at_once(struct router *router, const struct router_connection
 /* Answers SLOWLOG and LATENCY, but for HELP; false, and nothing done, when it is another. */
 bool router_timing_reply(struct router *router, const struct router_connection *connection,
                          const struct router_command *command, struct router_buffer *out);
+
+/* What the functions behind it work on. */
+struct router_serving {
+    struct router *router;
+    struct router_connection *connection;
+    const struct base_bytes *args;
+    size_t arg_count;
+    struct router_buffer *out;
+};
+
+bool router_word_is(struct base_bytes word, const char *text); /* ASCII case ignored. */
+void router_serving_ok(struct router_serving *serving);
+void router_serving_fail(struct router_serving *serving, const char *text);
+/* An error that shows a word of the client's. */
+void router_serving_fail_word(struct router_serving *serving, const char *before,
+                              struct base_bytes word, const char *after);
+/* A time in milliseconds as Redis reads timeouts; false: an error was replied. */
+bool router_serving_timeout(struct router_serving *serving, struct base_bytes word,
+                            uint64_t *ret_ms);
+
+/* client_command.c */
+void router_client_command(struct router_serving *serving, const struct router_command *command);
+/* Takes what CLIENT REPLY says, before it is known where its own reply goes. */
+void router_client_reply_mode(struct router_connection *connection);
+/* Keeps the connection's name, empty for none; false: an error was replied. */
+bool router_client_name_set(struct router_serving *serving, struct base_bytes name);
+
+/* info_command.c */
+/* Answers CONFIG's subcommands; false, and nothing done, when it is another command. */
+bool router_config_command(struct router_serving *serving, const struct router_command *command);
+void router_info_command(struct router_serving *serving);
 
 /* together.c */
 /* The size of the request that a plan with ROUTER_PLAN_TOGETHER becomes. */

@@ -10,118 +10,122 @@
 #include "router/help.h"
 #include "router/number.h"
 
-/* The Redis whose behaviour clients find here; tools look at it to see what they may use. */
-#define REDIS_VERSION "7.0.15"
+bool router_word_is(struct base_bytes word, const char *text)
+{
+    return word.size == strlen(text) && router_glob_match_nocase(base_bytes_text(text), word);
+}
 
-/* What the functions below work on. */
-struct serving {
-    struct router *router;
-    struct router_connection *connection;
-    const struct base_bytes *args;
-    size_t arg_count;
-    struct router_buffer *out;
-};
+void router_serving_ok(struct router_serving *serving)
+{
+    router_reply_simple(serving->out, "OK");
+}
 
-static void fail(struct serving *serving, const char *text)
+void router_serving_fail(struct router_serving *serving, const char *text)
 {
     serving->router->stats.errors++;
     router_reply_error(serving->out, text);
 }
 
-static void tell_time(struct serving *serving)
+void router_serving_fail_word(struct router_serving *serving, const char *before,
+                              struct base_bytes word, const char *after)
 {
-    char text[24];
-    uint64_t unix_us = serving->router->unix_us;
-    router_reply_array(serving->out, 2);
-    size_t size = router_number_write((int64_t)(unix_us / 1000000), text);
-    router_reply_bulk(serving->out, base_bytes_of(text, size));
-    size = router_number_write((int64_t)(unix_us % 1000000), text);
-    router_reply_bulk(serving->out, base_bytes_of(text, size));
+    struct router_buffer *text = &serving->router->scratch;
+    text->size = 0;
+    router_buffer_text(text, before);
+    router_buffer_append(text, word);
+    router_buffer_text(text, after);
+    serving->router->stats.errors++;
+    router_reply_error_bytes(serving->out, router_buffer_bytes(text));
 }
 
-static bool word_is(struct base_bytes word, const char *pattern)
+bool router_serving_timeout(struct router_serving *serving, struct base_bytes word,
+                            uint64_t *ret_ms)
 {
-    return router_glob_match_nocase(base_bytes_text(pattern), word);
+    int64_t timeout;
+    if (!router_number_read(word, &timeout)) {
+        router_serving_fail(serving, "ERR timeout is not an integer or out of range");
+        return false;
+    }
+    if (timeout < 0) {
+        router_serving_fail(serving, "ERR timeout is negative");
+        return false;
+    }
+    *ret_ms = (uint64_t)timeout;
+    return true;
 }
 
 /* ---- The connection
  * ------------------------------------------------------------------------------ */
 
-static void ping(struct serving *serving)
+static void ping(struct router_serving *serving)
 {
     if (serving->arg_count > 2)
-        fail(serving, "ERR wrong number of arguments for 'ping' command");
+        router_serving_fail(serving, "ERR wrong number of arguments for 'ping' command");
     else if (serving->arg_count == 2)
         router_reply_bulk(serving->out, serving->args[1]);
     else
         router_reply_simple(serving->out, "PONG");
 }
 
-static void select_database(struct serving *serving)
+static bool read_index(struct base_bytes word, int64_t *ret_index)
+{
+    return router_number_read(word, ret_index) && *ret_index <= INT32_MAX &&
+           *ret_index >= INT32_MIN;
+}
+
+static void select_database(struct router_serving *serving)
 {
     int64_t index;
-    if (!router_number_read(serving->args[1], &index) || index > INT32_MAX || index < INT32_MIN)
-        fail(serving, "ERR value is not an integer or out of range");
+    if (!read_index(serving->args[1], &index))
+        router_serving_fail(serving, "ERR value is not an integer or out of range");
     else if (index != 0)
-        fail(serving, "ERR DB index is out of range");
+        router_serving_fail(serving, "ERR DB index is out of range");
     else
-        router_reply_simple(serving->out, "OK");
+        router_serving_ok(serving);
 }
 
-/* Keeps the connection's name, empty for none; false: an error was replied. */
-static bool name_set(struct serving *serving, struct base_bytes name)
+static void swap_databases(struct router_serving *serving)
 {
-    for (size_t i = 0; i < name.size; i++) {
-        if (name.data[i] < '!' || name.data[i] > '~') {
-            fail(serving,
-                 "ERR Client names cannot contain spaces, newlines or special characters.");
-            return false;
-        }
-    }
-    router_buffer_clear(&serving->connection->name);
-    router_buffer_append(&serving->connection->name, name);
-    return true;
+    int64_t first, second;
+    if (!read_index(serving->args[1], &first))
+        router_serving_fail(serving, "ERR invalid first DB index");
+    else if (!read_index(serving->args[2], &second))
+        router_serving_fail(serving, "ERR invalid second DB index");
+    else if (first != 0 || second != 0)
+        router_serving_fail(serving, "ERR DB index is out of range");
+    else
+        router_serving_ok(serving);
 }
 
-static void reset(struct serving *serving)
+/* There are no users: as in a Redis without passwords, `default` may come with any. */
+static bool is_user(struct router_serving *serving, struct base_bytes name)
+{
+    if (base_bytes_equal(name, base_bytes_text("default")))
+        return true;
+    router_serving_fail(serving, "WRONGPASS invalid username-password pair or user is disabled.");
+    return false;
+}
+
+static void authenticate(struct router_serving *serving)
+{
+    if (serving->arg_count > 3)
+        router_serving_fail(serving, "ERR syntax error");
+    else if (serving->arg_count == 2)
+        router_serving_fail(serving,
+                            "ERR AUTH <password> called without any password configured for the "
+                            "default user. Are you sure your configuration is correct?");
+    else if (is_user(serving, serving->args[1]))
+        router_serving_ok(serving);
+}
+
+static void reset(struct router_serving *serving)
 {
     router_buffer_clear(&serving->connection->name);
     serving->connection->protocol = ROUTER_PROTOCOL_2;
     router_reply_simple(serving->out, "RESET");
 }
 
-static void client(struct serving *serving, enum router_command_id id)
-{
-    struct router_connection *connection = serving->connection;
-    switch (id) {
-    case ROUTER_CLIENT_ID:
-        router_reply_integer(serving->out, (int64_t)connection->id);
-        break;
-    case ROUTER_CLIENT_GETNAME:
-        if (connection->name.size == 0)
-            router_reply_null(serving->out, connection->protocol);
-        else
-            router_reply_bulk(serving->out, router_buffer_bytes(&connection->name));
-        break;
-    case ROUTER_CLIENT_SETNAME:
-        if (name_set(serving, serving->args[2]))
-            router_reply_simple(serving->out, "OK");
-        break;
-    default: /* SETINFO: taken so that client libraries are content. */
-        if (word_is(serving->args[2], "lib-name") || word_is(serving->args[2], "lib-ver")) {
-            router_reply_simple(serving->out, "OK");
-        } else {
-            struct router_buffer *text = &serving->router->scratch;
-            text->size = 0;
-            router_buffer_text(text, "ERR Unrecognized option '");
-            router_buffer_append(text, serving->args[2]);
-            router_buffer_text(text, "'");
-            router_reply_error_bytes(serving->out, router_buffer_bytes(text));
-        }
-    }
-}
-
-static void hello_reply(struct serving *serving)
+static void hello_reply(struct router_serving *serving)
 {
     struct router_buffer *out = serving->out;
     unsigned protocol = serving->connection->protocol;
@@ -129,7 +133,7 @@ static void hello_reply(struct serving *serving)
     router_reply_bulk_text(out, "server");
     router_reply_bulk_text(out, "redis");
     router_reply_bulk_text(out, "version");
-    router_reply_bulk_text(out, REDIS_VERSION);
+    router_reply_bulk_text(out, ROUTER_REDIS_VERSION);
     router_reply_bulk_text(out, "proto");
     router_reply_integer(out, (int64_t)protocol);
     router_reply_bulk_text(out, "id");
@@ -142,250 +146,253 @@ static void hello_reply(struct serving *serving)
     router_reply_array(out, 0);
 }
 
-static void hello(struct serving *serving)
+/* The words behind the version, each taken at once, as Redis does; false: an error was replied. */
+static bool hello_options(struct router_serving *serving)
+{
+    for (size_t i = 2; i < serving->arg_count; i++) {
+        size_t left = serving->arg_count - i - 1;
+        if (router_word_is(serving->args[i], "auth") && left >= 2) {
+            if (!is_user(serving, serving->args[i + 1]))
+                return false;
+            i += 2;
+        } else if (router_word_is(serving->args[i], "setname") && left >= 1) {
+            if (!router_client_name_set(serving, serving->args[++i]))
+                return false;
+        } else {
+            router_serving_fail_word(serving, "ERR Syntax error in HELLO option '",
+                                     serving->args[i], "'");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void hello(struct router_serving *serving)
 {
     struct router_connection *connection = serving->connection;
     int64_t version = (int64_t)connection->protocol;
-    const struct base_bytes *name = NULL;
     if (serving->arg_count > 1 && !router_number_read(serving->args[1], &version)) {
-        fail(serving, "ERR Protocol version is not an integer or out of range");
-        return;
+        router_serving_fail(serving, "ERR Protocol version is not an integer or out of range");
+    } else if (version != ROUTER_PROTOCOL_2 && version != ROUTER_PROTOCOL_3) {
+        router_serving_fail(serving, "NOPROTO unsupported protocol version");
+    } else if (hello_options(serving)) {
+        connection->protocol = (unsigned)version;
+        hello_reply(serving);
     }
-    if (version != ROUTER_PROTOCOL_2 && version != ROUTER_PROTOCOL_3) {
-        fail(serving, "NOPROTO unsupported protocol version");
-        return;
-    }
-    for (size_t i = 2; i < serving->arg_count; i++) {
-        size_t left = serving->arg_count - i - 1;
-        if (word_is(serving->args[i], "auth") && left >= 2) {
-            if (!base_bytes_equal(serving->args[i + 1], base_bytes_text("default"))) {
-                fail(serving, "WRONGPASS invalid username-password pair or user is disabled.");
-                return;
-            }
-            i += 2;
-        } else if (word_is(serving->args[i], "setname") && left >= 1) {
-            name = &serving->args[++i];
-        } else {
-            struct router_buffer *text = &serving->router->scratch;
-            text->size = 0;
-            router_buffer_text(text, "ERR Syntax error in HELLO option '");
-            router_buffer_append(text, serving->args[i]);
-            router_buffer_text(text, "'");
-            router_reply_error_bytes(serving->out, router_buffer_bytes(text));
-            return;
-        }
-    }
-    if (name != NULL && !name_set(serving, *name))
-        return;
-    connection->protocol = (unsigned)version;
-    hello_reply(serving);
 }
 
-/* ---- CONFIG
- * -------------------------------------------------------------------------------------- */
-
-static size_t config_matches(const struct serving *serving, const char *name, const char *value,
-                             struct router_buffer *out)
-{
-    for (size_t i = 2; i < serving->arg_count; i++) {
-        if (!router_glob_match_nocase(serving->args[i], base_bytes_text(name)))
-            continue;
-        if (out != NULL) {
-            router_reply_bulk_text(out, name);
-            router_reply_bulk_text(out, value);
-        }
-        return 1;
-    }
-    return 0;
-}
-
-/* Counts the settings that match, and with `out` writes them. */
-static size_t config_walk(const struct serving *serving, struct router_buffer *out)
-{
-    const struct router_config *config = &serving->router->config;
-    size_t count = config_matches(serving, "save", "", out);
-    count += config_matches(serving, "appendonly", "yes", out);
-    for (size_t i = 0; i < config->setting_count; i++)
-        count += config_matches(serving, config->settings[i].name, config->settings[i].value, out);
-    return count;
-}
-
-static void config_get(struct serving *serving)
-{
-    router_reply_map(serving->out, serving->connection->protocol, config_walk(serving, NULL));
-    config_walk(serving, serving->out);
-}
-
-/* ---- INFO
+/* ---- Time
  * ---------------------------------------------------------------------------------------- */
 
-static void info_server(const struct router *router, struct router_buffer *text)
+static void tell_time(struct router_serving *serving)
 {
-    const struct router_config *config = &router->config;
-    uint64_t uptime_s = (router->now_us - router->started_us) / 1000000;
-    router_buffer_text(text, "# Server\r\nredis_version:" REDIS_VERSION "\r\n");
-    router_buffer_format(text, "torc_version:%s\r\nredis_mode:standalone\r\n", config->version);
-    router_buffer_format(text, "process_id:%u\r\nrun_id:%s\r\n", (unsigned)config->process_id,
-                         config->run_id);
-    router_buffer_format(text, "resp_address:%s\r\n", config->resp_address);
-    router_buffer_format(text, "uptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n",
-                         (unsigned long long)uptime_s, (unsigned long long)(uptime_s / 86400));
+    char text[24];
+    uint64_t unix_us = serving->router->unix_us;
+    router_reply_array(serving->out, 2);
+    size_t size = router_number_write((int64_t)(unix_us / 1000000), text);
+    router_reply_bulk(serving->out, base_bytes_of(text, size));
+    size = router_number_write((int64_t)(unix_us % 1000000), text);
+    router_reply_bulk(serving->out, base_bytes_of(text, size));
 }
 
-static void info_clients(const struct router *router, struct router_buffer *text)
+/* ---- Replication
+ * --------------------------------------------------------------------------------- */
+
+static void role(struct router_serving *serving)
 {
-    router_buffer_format(text, "# Clients\r\nconnected_clients:%u\r\nmaxclients:%u\r\n",
-                         (unsigned)router->connection_count, (unsigned)router->config.clients_max);
+    router_reply_array(serving->out, 3);
+    router_reply_bulk_text(serving->out, "master");
+    router_reply_integer(serving->out, 0);
+    router_reply_array(serving->out, 0);
 }
 
-static void info_stats(const struct router *router, struct router_buffer *text)
-{
-    const struct router_stats *stats = &router->stats;
-    router_buffer_format(
-        text, "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n",
-        (unsigned long long)stats->connections, (unsigned long long)stats->commands);
-    router_buffer_format(text, "total_net_input_bytes:%llu\r\ntotal_net_output_bytes:%llu\r\n",
-                         (unsigned long long)stats->bytes_in, (unsigned long long)stats->bytes_out);
-    router_buffer_format(text, "rejected_connections:%llu\r\nclients_closed_for_output:%llu\r\n",
-                         (unsigned long long)stats->connections_refused,
-                         (unsigned long long)stats->connections_killed);
-    router_buffer_format(text, "total_error_replies:%llu\r\n", (unsigned long long)stats->errors);
-    router_buffer_format(
-        text, "key_commands:%llu\r\nkey_command_us_average:%llu\r\nkey_command_us_max:%llu\r\n",
-        (unsigned long long)stats->calls_timed,
-        (unsigned long long)(stats->calls_timed == 0 ? 0
-                                                     : stats->call_us_total / stats->calls_timed),
-        (unsigned long long)stats->call_us_max);
-}
-
-static void info_torc(const struct router *router, struct router_buffer *text)
+/* On how many replicas besides the leader an answered write is sure to be, wherever its key is: a
+ * majority of the voters has it on disk, the leader being one of them. */
+static uint32_t sure_copies(const struct router *router)
 {
     const struct router_map *map = router_courier_map(router->courier);
-    const struct router_courier_counters *counters = router_courier_counters(router->courier);
-    router_buffer_format(text, "# Torc\r\nmap_version:%llu\r\nnodes:%zu\r\ngroups:%zu\r\n",
-                         (unsigned long long)(map == NULL ? 0 : map->version),
-                         map == NULL ? 0 : map->node_count, map == NULL ? 0 : map->group_count);
-    router_buffer_format(text, "vnodes:%u\r\ninflight:%zu\r\n",
-                         map == NULL ? 0 : (unsigned)map->ring->vnode_count,
-                         router_courier_inflight(router->courier));
-    router_buffer_format(text, "requests:%llu\r\nrequest_copies:%llu\r\noutcomes_unknown:%llu\r\n",
-                         (unsigned long long)counters->requests,
-                         (unsigned long long)counters->copies,
-                         (unsigned long long)counters->unknown);
-    router_buffer_format(
-        text, "outcomes_nothing_done:%llu\r\noutcomes_refused:%llu\r\nanswers_busy:%llu\r\n",
-        (unsigned long long)counters->nothing_done, (unsigned long long)counters->refused,
-        (unsigned long long)counters->busy);
-    router_buffer_format(
-        text, "answers_not_leader:%llu\r\nanswers_moved:%llu\r\nleader_changes:%llu\r\n",
-        (unsigned long long)counters->not_leader, (unsigned long long)counters->moved,
-        (unsigned long long)counters->leader_changes);
-    router_buffer_format(
-        text, "messages_received:%llu\r\nmessages_rejected:%llu\r\nhellos:%llu\r\n",
-        (unsigned long long)counters->messages_received,
-        (unsigned long long)counters->messages_rejected, (unsigned long long)counters->probes);
-    struct router_group_info group;
-    for (size_t i = 0; router_courier_group_info(router->courier, i, &group); i++)
-        router_buffer_format(text, "group%u:leader=%u,waiting=%zu,sent=%zu\r\n",
-                             (unsigned)group.group, (unsigned)group.leader_node, group.waiting,
-                             group.sent);
+    uint32_t least = ROUTER_MAP_REPLICAS_MAX;
+    if (map == NULL || map->group_count == 0)
+        return 0;
+    for (size_t i = 0; i < map->group_count; i++) {
+        uint32_t copies = map->groups[i].node_count / 2;
+        if (copies < least)
+            least = copies;
+    }
+    return least;
 }
 
-static bool section_asked(const struct serving *serving, const char *name)
+static void wait_replicas(struct router_serving *serving)
 {
-    if (serving->arg_count == 1)
-        return true;
-    for (size_t i = 1; i < serving->arg_count; i++) {
-        if (word_is(serving->args[i], name) || word_is(serving->args[i], "all") ||
-            word_is(serving->args[i], "default") || word_is(serving->args[i], "everything"))
-            return true;
-    }
-    return false;
+    int64_t replicas;
+    uint64_t timeout_ms;
+    if (!router_number_read(serving->args[1], &replicas))
+        router_serving_fail(serving, "ERR value is not an integer or out of range");
+    else if (router_serving_timeout(serving, serving->args[2], &timeout_ms))
+        router_reply_integer(serving->out, sure_copies(serving->router));
 }
 
-static void info(struct serving *serving)
+static void replica_of(struct router_serving *serving)
 {
-    static const struct {
-        const char *name;
-        void (*write)(const struct router *router, struct router_buffer *text);
-    } sections[] = {
-        {"server", info_server},
-        {"clients", info_clients},
-        {"stats", info_stats},
-        {"torc", info_torc},
-    };
-    struct router_buffer *text = &serving->router->scratch;
-    text->size = 0;
-    for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        if (!section_asked(serving, sections[i].name))
-            continue;
-        if (text->size > 0)
-            router_buffer_text(text, "\r\n");
-        sections[i].write(serving->router, text);
+    if (router_word_is(serving->args[1], "no") && router_word_is(serving->args[2], "one"))
+        router_serving_ok(serving); /* It is so. */
+    else
+        router_serving_fail(serving, "ERR REPLICAOF is not supported: a router holds no data, its "
+                                     "groups of nodes replicate by themselves");
+}
+
+/* ---- What a router does not do
+ * ------------------------------------------------------------------- */
+
+static void shut_down(struct router_serving *serving)
+{
+    if (serving->arg_count == 2 && router_word_is(serving->args[1], "abort"))
+        router_serving_fail(serving, "ERR No shutdown in progress.");
+    else
+        router_serving_fail(serving,
+                            "ERR SHUTDOWN is not supported: stop the router's process instead");
+}
+
+static void function_flush(struct router_serving *serving)
+{
+    if (serving->arg_count > 3)
+        router_serving_fail_word(serving,
+                                 "ERR unknown subcommand or wrong number of arguments for '",
+                                 serving->args[1], "'. Try FUNCTION HELP.");
+    else if (serving->arg_count == 3 && !router_word_is(serving->args[2], "sync") &&
+             !router_word_is(serving->args[2], "async"))
+        router_serving_fail(serving, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+    else
+        router_serving_ok(serving);
+}
+
+/* The error of a command that is always refused; NULL: it is not. */
+static const char *refusal(enum router_command_id id)
+{
+    switch (id) {
+    case ROUTER_ASKING:
+    case ROUTER_CLUSTER:
+    case ROUTER_READONLY:
+    case ROUTER_READWRITE:
+        return "ERR This instance has cluster support disabled";
+    case ROUTER_BGREWRITEAOF:
+        return "ERR BGREWRITEAOF is not supported: there is no append-only file, nodes tidy their "
+               "disks themselves";
+    case ROUTER_BGSAVE:
+    case ROUTER_SAVE:
+        return "ERR Saving is not supported: every answered write is on the disks of a majority of "
+               "its group already";
+    case ROUTER_DEBUG:
+        return "ERR DEBUG command not allowed.";
+    case ROUTER_MONITOR:
+        return "ERR MONITOR is not supported";
+    case ROUTER_SYNC:
+        return "ERR SYNC is not supported: a router has no stream of writes";
+    default:
+        return NULL;
     }
-    router_reply_verbatim(serving->out, serving->connection->protocol, router_buffer_bytes(text));
+}
+
+/* ---- Which is which
+ * ------------------------------------------------------------------------------ */
+
+static void serve_connection(struct router_serving *serving, const struct router_command *command)
+{
+    switch (command->id) {
+    case ROUTER_AUTH:
+        authenticate(serving);
+        break;
+    case ROUTER_PING:
+        ping(serving);
+        break;
+    case ROUTER_ECHO:
+        router_reply_bulk(serving->out, serving->args[1]);
+        break;
+    case ROUTER_SELECT:
+        select_database(serving);
+        break;
+    case ROUTER_HELLO:
+        hello(serving);
+        break;
+    case ROUTER_RESET:
+        reset(serving);
+        break;
+    case ROUTER_QUIT:
+        router_serving_ok(serving);
+        serving->connection->closing = true;
+        break;
+    default:
+        router_client_command(serving, command);
+    }
 }
 
 /* Those that have a file of their own. */
-static void other_command(struct serving *serving, const struct router_command *command)
+static void other_command(struct router_serving *serving, const struct router_command *command)
 {
     unsigned protocol = serving->connection->protocol;
-    if (router_help_reply(command, serving->out) ||
-        router_memory_reply(serving->router, command, protocol, serving->out) ||
-        router_timing_reply(serving->router, serving->connection, command, serving->out))
+    if (router_memory_reply(serving->router, command, protocol, serving->out) ||
+        router_timing_reply(serving->router, serving->connection, command, serving->out) ||
+        router_config_command(serving, command))
         return;
     router_command_reply(command, serving->args, serving->arg_count, protocol, serving->out);
+}
+
+static void serve(struct router_serving *serving, const struct router_command *command)
+{
+    switch (command->id) {
+    case ROUTER_INFO:
+        router_info_command(serving);
+        break;
+    case ROUTER_ROLE:
+        role(serving);
+        break;
+    case ROUTER_WAIT:
+        wait_replicas(serving);
+        break;
+    case ROUTER_REPLICAOF:
+    case ROUTER_SLAVEOF:
+        replica_of(serving);
+        break;
+    case ROUTER_SWAPDB:
+        swap_databases(serving);
+        break;
+    case ROUTER_SHUTDOWN:
+        shut_down(serving);
+        break;
+    case ROUTER_FUNCTION_FLUSH:
+        function_flush(serving);
+        break;
+    case ROUTER_TIME:
+        tell_time(serving);
+        break;
+    case ROUTER_LASTSAVE:
+        router_reply_integer(serving->out, (int64_t)(serving->router->unix_us / 1000000));
+        break;
+    default:
+        other_command(serving, command);
+    }
 }
 
 void router_server_command(struct router *router, struct router_connection *connection,
                            const struct router_command *command)
 {
-    struct serving serving = {
+    if (command->id == ROUTER_CLIENT_REPLY)
+        router_client_reply_mode(connection);
+    else if (command->id == ROUTER_RESET)
+        connection->reply_off = false;
+    struct router_serving serving = {
         .router = router,
         .connection = connection,
         .args = connection->resp.args,
         .arg_count = connection->resp.arg_count,
         .out = router_reply_at_once(router, connection),
     };
-    switch (command->id) {
-    case ROUTER_PING:
-        ping(&serving);
-        break;
-    case ROUTER_ECHO:
-        router_reply_bulk(serving.out, serving.args[1]);
-        break;
-    case ROUTER_SELECT:
-        select_database(&serving);
-        break;
-    case ROUTER_HELLO:
-        hello(&serving);
-        break;
-    case ROUTER_RESET:
-        reset(&serving);
-        break;
-    case ROUTER_QUIT:
-        router_reply_simple(serving.out, "OK");
-        connection->closing = true;
-        break;
-    case ROUTER_CLIENT_ID:
-    case ROUTER_CLIENT_GETNAME:
-    case ROUTER_CLIENT_SETNAME:
-    case ROUTER_CLIENT_SETINFO:
-        client(&serving, command->id);
-        break;
-    case ROUTER_CONFIG_GET:
-        config_get(&serving);
-        break;
-    case ROUTER_INFO:
-        info(&serving);
-        break;
-    case ROUTER_TIME:
-        tell_time(&serving);
-        break;
-    case ROUTER_LASTSAVE:
-        router_reply_integer(serving.out, (int64_t)(router->unix_us / 1000000));
-        break;
-    default:
-        other_command(&serving, command);
-    }
+    if (refusal(command->id) != NULL)
+        router_serving_fail(&serving, refusal(command->id));
+    else if (router_help_reply(command, serving.out))
+        return;
+    else if (strcmp(command->group, "connection") == 0)
+        serve_connection(&serving, command);
+    else
+        serve(&serving, command);
 }

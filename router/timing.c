@@ -15,6 +15,7 @@ void router_timing_end(struct router *router, const struct router_connection *co
         .unix_s = router->unix_us / 1000000,
         .took_us = took_us,
         .words = words,
+        .address = base_bytes_text(connection->address),
         .name = router_buffer_bytes(&connection->name),
     };
     router_latency_add(&router->latency, command->id, took_us);

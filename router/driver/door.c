@@ -11,7 +11,7 @@ enum {
     READ_SIZE = 64 * 1024,
     BACKLOG = 511,
     KEEPALIVE_S = 300,
-    ADDRESS_SIZE = 64,
+    ADDRESS_SIZE = ROUTER_PEER_ADDRESS_SIZE,
 };
 
 struct client {
@@ -32,6 +32,42 @@ struct router_door {
     uint8_t *read_buffer;    /* One for all: what is read is handed on at once. */
     char address[ADDRESS_SIZE];
 };
+
+static void address_write(const struct sockaddr_storage *address, char text[ADDRESS_SIZE])
+{
+    char host[ADDRESS_SIZE - 16] = "";
+    bool six = address->ss_family == AF_INET6;
+    uint16_t port;
+    if (six) {
+        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)address;
+        uv_ip6_name(in, host, sizeof(host));
+        port = ntohs(in->sin6_port);
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+        uv_ip4_name(in, host, sizeof(host));
+        port = ntohs(in->sin_port);
+    }
+    snprintf(text, ADDRESS_SIZE, six ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+/* The address that is bound to; empty when the socket is gone already. */
+static void own_address(const uv_tcp_t *tcp, char text[ADDRESS_SIZE])
+{
+    struct sockaddr_storage address;
+    int size = sizeof(address);
+    text[0] = '\0';
+    if (uv_tcp_getsockname(tcp, (struct sockaddr *)&address, &size) == 0)
+        address_write(&address, text);
+}
+
+static void peer_address(const uv_tcp_t *tcp, char text[ADDRESS_SIZE])
+{
+    struct sockaddr_storage address;
+    int size = sizeof(address);
+    text[0] = '\0';
+    if (uv_tcp_getpeername(tcp, (struct sockaddr *)&address, &size) == 0)
+        address_write(&address, text);
+}
 
 static void on_client_closed(uv_handle_t *handle)
 {
@@ -82,6 +118,15 @@ static void refuse(struct client *client)
     client_close(client);
 }
 
+static bool client_open(struct client *client)
+{
+    char address[ADDRESS_SIZE], local[ADDRESS_SIZE];
+    struct router_peer peer = {address, local};
+    peer_address(&client->tcp, address);
+    own_address(&client->tcp, local);
+    return router_connection_opened(client->door->router, &peer, &client->connection) == TORC_OK;
+}
+
 static void on_connection(uv_stream_t *listener, int status)
 {
     struct router_door *door = listener->data;
@@ -101,7 +146,7 @@ static void on_connection(uv_stream_t *listener, int status)
     uv_tcp_nodelay(&client->tcp, 1);
     uv_tcp_keepalive(&client->tcp, 1, KEEPALIVE_S);
     door->config.on_event(door->config.context);
-    if (router_connection_opened(door->router, &client->connection) != TORC_OK) {
+    if (!client_open(client)) {
         refuse(client);
         return;
     }
@@ -196,25 +241,6 @@ static bool address_read(const char *text, struct sockaddr_storage *ret_address)
     return uv_ip4_addr(host, (int)port, (struct sockaddr_in *)ret_address) == 0;
 }
 
-static void address_write(struct router_door *door)
-{
-    struct sockaddr_storage address;
-    char host[ADDRESS_SIZE - 16] = "";
-    int size = sizeof(address);
-    int status = uv_tcp_getsockname(&door->listener, (struct sockaddr *)&address, &size);
-    TORC_ASSERT(status == 0);
-    bool six = address.ss_family == AF_INET6;
-    uint16_t port;
-    if (six) {
-        uv_ip6_name((struct sockaddr_in6 *)&address, host, sizeof(host));
-        port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    } else {
-        uv_ip4_name((struct sockaddr_in *)&address, host, sizeof(host));
-        port = ntohs(((struct sockaddr_in *)&address)->sin_port);
-    }
-    snprintf(door->address, sizeof(door->address), six ? "[%s]:%u" : "%s:%u", host, port);
-}
-
 enum torc_status router_door_new(uv_loop_t *loop, const struct router_door_config *config,
                                  char text[ROUTER_DOOR_TEXT_SIZE], struct router_door **ret_door)
 {
@@ -241,7 +267,7 @@ enum torc_status router_door_new(uv_loop_t *loop, const struct router_door_confi
         free(door);
         return status == UV_EADDRINUSE ? TORC_LOCKED : TORC_IO;
     }
-    address_write(door);
+    own_address(&door->listener, door->address);
     door->clients = calloc(config->clients_max, sizeof(struct client *));
     door->read_buffer = malloc(READ_SIZE);
     TORC_ASSERT(door->clients != NULL && door->read_buffer != NULL);

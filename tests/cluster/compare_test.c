@@ -57,7 +57,7 @@ static bool more(struct peer *peer)
 {
     struct pollfd ready = {.fd = peer->fd, .events = POLLIN};
     if (poll(&ready, 1, WAIT_MS) != 1)
-        cluster_fail("no reply in time");
+        cluster_fail("no reply in time; so far: %s", peer->reply);
     CLUSTER_CHECK(peer->size < sizeof(peer->reply) - 1);
     ssize_t got = read(peer->fd, peer->reply + peer->size, sizeof(peer->reply) - 1 - peer->size);
     if (got > 0)
@@ -198,8 +198,23 @@ static void compare_errors(uint16_t torc_port, uint16_t redis_port, struct peer 
                            struct peer *redis)
 {
     static const char *const streams[] = {
-        "*x\r\n",   "*1\r\n!3\r\nabc\r\n",  "*1\r\n$-2\r\n", "*1\r\n$abc\r\n", "\"abc\r\n",
-        "'a'b\r\n", "PING\r\n*1\r\n:1\r\n",
+        "*x\r\n",
+        "*1\r\n!3\r\nabc\r\n",
+        "*1\r\n$-2\r\n",
+        "*1\r\n$abc\r\n",
+        "\"abc\r\n",
+        "'a'b\r\n",
+        "PING\r\n*1\r\n:1\r\n",
+        /* Replies that are not wanted, and connections that end themselves. */
+        "CLIENT REPLY OFF\r\nGET a\r\nFOO\r\nCLIENT REPLY SKIP\r\nPING\r\nCLIENT REPLY "
+        "ON\r\nPING\r\nQUIT\r\n",
+        "GET a\r\nCLIENT REPLY SKIP\r\nGET a\r\nGET a\r\nDBSIZE\r\nCLIENT REPLY "
+        "SKIP\r\nDBSIZE\r\nPING\r\nQUIT\r\n",
+        "CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING\r\nPING\r\nCLIENT REPLY SKIP\r\nCLIENT "
+        "REPLY ON\r\nQUIT\r\n",
+        "CLIENT REPLY OFF\r\nRESET\r\nCLIENT REPLY SKIP\r\nRESET\r\nPING\r\nQUIT\r\n",
+        "CLIENT REPLY SKIP\r\nCLIENT REPLY FOO\r\nCLIENT REPLY FOO\r\nQUIT\r\n",
+        "GET a\r\nCLIENT KILL SKIPME no TYPE normal LADDR 1.1.1.1:1\r\nQUIT\r\n",
     };
     for (size_t i = 0; i < sizeof(streams) / sizeof(streams[0]); i++) {
         last_words(torc_port, streams[i], torc);

@@ -18,7 +18,8 @@ static void detach(struct sim *sim, struct sim_stream *stream)
 static void accept_stream(struct sim *sim, struct sim_stream *stream)
 {
     struct sim_router *router = router_of(sim, stream);
-    if (router_connection_opened(router->whole, &stream->connection) != TORC_OK) {
+    static const struct router_peer peer = {"127.0.0.1:1024", "127.0.0.1:7379"};
+    if (router_connection_opened(router->whole, &peer, &stream->connection) != TORC_OK) {
         stream_send(sim, stream, &stream->out, SIM_PIECE_BYTES, router_refusal());
         stream_send(sim, stream, &stream->out, SIM_PIECE_END, base_bytes_of(NULL, 0));
         return;

@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { CLIENTS = 2 };
 
 static const char *const seeds[] = {"tcp://127.0.0.1:1"};
+static const struct router_peer peer = {"127.0.0.1:1024", "127.0.0.1:7379"};
 
 static const struct router_config config = {
     .courier =
@@ -52,7 +53,7 @@ static void settle(struct router *router, uint32_t *clients)
         if (action.type == ROUTER_WRITE) {
             router_connection_written(router, action.connection);
         } else if (action.type == ROUTER_CLOSE) {
-            enum torc_status status = router_connection_opened(router, &clients[client]);
+            enum torc_status status = router_connection_opened(router, &peer, &clients[client]);
             TORC_ASSERT(status == TORC_OK);
         }
     }
@@ -64,7 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint32_t clients[CLIENTS];
     struct router *router = router_new(base_allocator_system(), &config, now_us);
     for (uint32_t i = 0; i < CLIENTS; i++) {
-        enum torc_status status = router_connection_opened(router, &clients[i]);
+        enum torc_status status = router_connection_opened(router, &peer, &clients[i]);
         TORC_ASSERT(status == TORC_OK);
     }
     for (size_t at = 0; size - at >= 3;) {

@@ -582,9 +582,13 @@ static bool play_open_close(struct player *player, const char *line)
 {
     if (strncmp(line, "open ", 5) == 0) {
         size_t client = read_client(player, line + 5);
+        char address[32];
+        snprintf(address, sizeof(address), "10.0.0.%zu:1024", client);
+        struct router_peer peer = {address, "127.0.0.1:7379"};
         player->clients[client].slow = false;
         player->clients[client].open =
-            router_connection_opened(player->router, &player->clients[client].slot) == TORC_OK;
+            router_connection_opened(player->router, &peer, &player->clients[client].slot) ==
+            TORC_OK;
         if (!player->clients[client].open) {
             printf("  refused ");
             print_bytes(router_refusal());

@@ -8,6 +8,7 @@
 /* What needs many repetitions; the scripts in tests/golden/router tell the stories. */
 
 static const char *const seeds[] = {"tcp://127.0.0.1:1"};
+static const struct router_peer peer = {"127.0.0.1:1024", "127.0.0.1:7379"};
 
 static struct router_config config_small(void)
 {
@@ -68,7 +69,7 @@ Test(router_core, a_flood_is_paused)
     struct router_ready ready;
     uint32_t client;
     bool paused = false;
-    cr_assert_eq(router_connection_opened(router, &client), TORC_OK);
+    cr_assert_eq(router_connection_opened(router, &peer, &client), TORC_OK);
     for (unsigned i = 0; i < 1000 && !paused; i++) {
         say(router, client, "SET key value\r\nGET other\r\n");
         router_ready(router, &ready);
@@ -93,7 +94,7 @@ Test(router_core, starved_connections_get_their_turn)
     bool closed = false;
     size_t replies = 0;
     for (size_t i = 0; i < 4; i++) {
-        cr_assert_eq(router_connection_opened(router, &clients[i]), TORC_OK);
+        cr_assert_eq(router_connection_opened(router, &peer, &clients[i]), TORC_OK);
         say(router, clients[i], "GET a\r\nGET b\r\nGET c\r\n");
     }
     /* Nothing ever answers: every deadline makes room for two more. */
@@ -118,7 +119,7 @@ Test(router_core, steady_pings_allocate_nothing)
     uint32_t client;
     uint64_t calls = 0;
     bool closed = false;
-    cr_assert_eq(router_connection_opened(router, &client), TORC_OK);
+    cr_assert_eq(router_connection_opened(router, &peer, &client), TORC_OK);
     for (unsigned i = 0; i < 100; i++) {
         if (i == 10)
             calls = counting.call_count;
@@ -139,7 +140,7 @@ Test(router_core, is_freed_with_everything_in_flight)
     uint32_t clients[3];
     bool closed = false;
     for (size_t i = 0; i < 3; i++)
-        cr_assert_eq(router_connection_opened(router, &clients[i]), TORC_OK);
+        cr_assert_eq(router_connection_opened(router, &peer, &clients[i]), TORC_OK);
     say(router, clients[0], "SET a 1\r\nMGET a b c\r\nPING\r\n*2\r\n$4\r\nEC");
     say(router, clients[1], "SET a 1\r\nSET a 2\r\n");
     settle(router, &closed);
@@ -158,8 +159,8 @@ Test(router_core, memory_stats_count_buffers)
     struct router_ready ready;
     static const char head[] = "*6\r\n$15\r\ntotal.allocated\r\n:";
     uint32_t asking, other;
-    cr_assert_eq(router_connection_opened(router, &asking), TORC_OK);
-    cr_assert_eq(router_connection_opened(router, &other), TORC_OK);
+    cr_assert_eq(router_connection_opened(router, &peer, &asking), TORC_OK);
+    cr_assert_eq(router_connection_opened(router, &peer, &other), TORC_OK);
     long long sizes[2];
     for (size_t i = 0; i < 2; i++) {
         say(router, asking, "MEMORY STATS\r\n");

@@ -182,7 +182,7 @@ void router_timing_end(struct router *router, const struct router_connection *co
                        const struct router_command *command, uint64_t took_us,
                        struct base_bytes words);
 /* The same for one that was answered at once, whose words the parser still holds. */
-void router_timing_at_once(struct router *router, const struct router_connection *connection,
+void router_timing_at_once(struct router *router, struct router_connection *connection,
                            const struct router_command *command);
 /* Answers SLOWLOG and LATENCY, but for HELP; false, and nothing done, when it is another. */
 bool router_timing_reply(struct router *router, const struct router_connection *connection,

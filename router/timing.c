@@ -22,13 +22,34 @@ void router_timing_end(struct router *router, const struct router_connection *co
     router_slowlog_add(&router->slowlog, &ended);
 }
 
-void router_timing_at_once(struct router *router, const struct router_connection *connection,
+/* Passwords are not kept: as in Redis, of AUTH and of HELLO. The words are not looked at again. */
+static void passwords_hide(const struct router_command *command, struct base_bytes *args,
+                           size_t arg_count)
+{
+    struct base_bytes hidden = base_bytes_text("(redacted)");
+    if (command->id == ROUTER_AUTH && arg_count <= 3) {
+        for (size_t i = 1; i < arg_count; i++)
+            args[i] = hidden;
+    }
+    if (command->id != ROUTER_HELLO)
+        return;
+    for (size_t i = 2; i + 1 < arg_count; i++) {
+        bool password = router_word_is(args[i], "auth") && i + 2 < arg_count;
+        if (password)
+            args[i + 1] = args[i + 2] = hidden;
+        i += password ? 2 : router_word_is(args[i], "setname");
+    }
+}
+
+void router_timing_at_once(struct router *router, struct router_connection *connection,
                            const struct router_command *command)
 {
     struct router_buffer *words = &router->scratch;
     words->size = 0;
-    if (router_slowlog_on(&router->slowlog) && router->slowlog.slower_than_us == 0)
+    if (router_slowlog_on(&router->slowlog) && router->slowlog.slower_than_us == 0) {
+        passwords_hide(command, connection->resp.args, connection->resp.arg_count);
         router_slowlog_words(connection->resp.args, connection->resp.arg_count, words);
+    }
     router_timing_end(router, connection, command, 0, router_buffer_bytes(words));
 }
 

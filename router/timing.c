@@ -59,9 +59,13 @@ static void slowlog_get(struct router *router, const struct router_connection *c
     const struct router_resp *resp = &connection->resp;
     int64_t count = SLOWLOG_GET_PRESET;
     if (resp->arg_count > 3) {
+        struct router_buffer *text = &router->scratch;
+        text->size = 0;
+        router_buffer_text(text, "ERR unknown subcommand or wrong number of arguments for '");
+        router_buffer_append(text, resp->args[1]); /* "GET" in some case. */
+        router_buffer_text(text, "'. Try SLOWLOG HELP.");
         router->stats.errors++;
-        router_reply_error(out, "ERR unknown subcommand or wrong number of arguments for 'GET'. "
-                                "Try SLOWLOG HELP.");
+        router_reply_error_bytes(out, router_buffer_bytes(text));
         return;
     }
     if (resp->arg_count == 3 && (!router_number_read(resp->args[2], &count) || count < -1)) {

@@ -166,8 +166,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "2.0.0", "O(N) when N is the number of configuration parameters provided",
      "parameter value [parameter value ...]", "Sets configuration parameters in-flight.",
-     "No parameter can change while the router runs. `save` and `appendonly` may be set to what "
-     "they are."},
+     "`slowlog-log-slower-than` (up to 1000000000) and `slowlog-max-len` (up to 65536) can "
+     "change while the router runs; `save` and `appendonly` may be set to what they are."},
     {ROUTER_DBSIZE, "dbsize", 1, ROUTER_FLAG_READONLY, 0, 0, 0, "server", "1.0.0",
      "O(N) where N is the number of keys", "", "Returns the number of keys in the database.",
      "Counted group by group while writes go on, not at one instant; it reads every key."},
@@ -260,7 +260,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "point."},
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
-     "Of this router. Sections: server, clients, persistence, stats, replication, cluster, torc."},
+     "Of this router. Sections: server, clients, memory, persistence, stats, replication, cluster, "
+     "torc."},
     {ROUTER_KEYS, "keys", 2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "1.0.0",
      "O(N) with N being the number of keys in the database", "pattern",
      "Returns all key names that match a pattern.",

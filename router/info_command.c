@@ -3,12 +3,50 @@
  */
 #include "router/router_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "router/glob.h"
+#include "router/number.h"
 
 /* ---- CONFIG
  * -------------------------------------------------------------------------------------- */
+
+/* What CONFIG SET may change: the first two to what they are, the others while the router runs. */
+enum { CONFIG_SAVE, CONFIG_APPENDONLY, CONFIG_SLOWLOG_SLOWER, CONFIG_SLOWLOG_LENGTH, CONFIG_COUNT };
+
+static const struct {
+    const char *name;
+    int64_t min, max; /* As router/driver/config.c has them; below 0 switches SLOWLOG off. */
+} changeable[CONFIG_COUNT] = {
+    {"save", 0, 0},
+    {"appendonly", 0, 0},
+    {"slowlog-log-slower-than", -1, 1000000000},
+    {"slowlog-max-len", 0, 65536},
+};
+
+/* CONFIG_COUNT: it is not changeable. */
+static size_t find_changeable(struct base_bytes name)
+{
+    size_t which = 0;
+    while (which < CONFIG_COUNT && !router_word_is(name, changeable[which].name))
+        which++;
+    return which;
+}
+
+static void changeable_value(const struct router *router, size_t which,
+                             char text[ROUTER_NUMBER_SIZE_MAX + 1])
+{
+    const struct router_slowlog *slowlog = &router->slowlog;
+    text[0] = '\0';
+    if (which == CONFIG_APPENDONLY)
+        memcpy(text, "yes", sizeof("yes"));
+    if (which == CONFIG_SAVE || which == CONFIG_APPENDONLY)
+        return;
+    int64_t value =
+        which == CONFIG_SLOWLOG_SLOWER ? slowlog->slower_than_us : (int64_t)slowlog->entries_max;
+    text[router_number_write(value, text)] = '\0';
+}
 
 static size_t config_matches(const struct router_serving *serving, const char *name,
                              const char *value, struct router_buffer *out)
@@ -29,10 +67,17 @@ static size_t config_matches(const struct router_serving *serving, const char *n
 static size_t config_walk(const struct router_serving *serving, struct router_buffer *out)
 {
     const struct router_config *config = &serving->router->config;
-    size_t count = config_matches(serving, "save", "", out);
-    count += config_matches(serving, "appendonly", "yes", out);
-    for (size_t i = 0; i < config->setting_count; i++)
-        count += config_matches(serving, config->settings[i].name, config->settings[i].value, out);
+    char text[ROUTER_NUMBER_SIZE_MAX + 1];
+    size_t count = 0;
+    for (size_t i = 0; i < CONFIG_COUNT; i++) {
+        changeable_value(serving->router, i, text);
+        count += config_matches(serving, changeable[i].name, text, out);
+    }
+    for (size_t i = 0; i < config->setting_count; i++) {
+        const struct router_setting *setting = &config->settings[i];
+        if (find_changeable(base_bytes_text(setting->name)) == CONFIG_COUNT)
+            count += config_matches(serving, setting->name, setting->value, out);
+    }
     return count;
 }
 
@@ -42,53 +87,90 @@ static void config_get(struct router_serving *serving)
     config_walk(serving, serving->out);
 }
 
+/* What one CONFIG SET wants. */
+struct change {
+    bool wanted[CONFIG_COUNT];
+    int64_t values[CONFIG_COUNT];
+};
+
 static void config_set_fail(struct router_serving *serving, struct base_bytes name, const char *why)
 {
     router_serving_fail_word(serving, "ERR CONFIG SET failed (possibly related to argument '", name,
                              why);
 }
 
-/* Whether the pair may be set, which is to what it is; else an error was replied. `seen` has a bit
- * for each of the two parameters that Redis can set. */
-static bool config_set_one(struct router_serving *serving, const struct base_bytes *pair,
-                           unsigned *seen)
+/* Whether a name may stand here; else an error was replied. */
+static bool config_set_name(struct router_serving *serving, struct base_bytes name,
+                            struct change *change)
 {
     const struct router_config *config = &serving->router->config;
-    bool save = router_word_is(pair[0], "save");
+    size_t which = find_changeable(name);
+    if (which < CONFIG_COUNT) {
+        if (change->wanted[which])
+            config_set_fail(serving, name, "') - duplicate parameter");
+        bool fits = !change->wanted[which];
+        change->wanted[which] = true;
+        return fits;
+    }
     for (size_t i = 0; i < config->setting_count; i++) {
-        if (router_word_is(pair[0], config->settings[i].name)) {
-            config_set_fail(serving, pair[0], "') - can't set immutable config");
+        if (router_word_is(name, config->settings[i].name)) {
+            config_set_fail(serving, name, "') - can't set immutable config");
             return false;
         }
     }
-    if (!save && !router_word_is(pair[0], "appendonly")) {
-        router_serving_fail_word(
-            serving, "ERR Unknown option or number of arguments for CONFIG SET - '", pair[0], "'");
+    router_serving_fail_word(
+        serving, "ERR Unknown option or number of arguments for CONFIG SET - '", name, "'");
+    return false;
+}
+
+/* Whether a value fits; else an error was replied. */
+static bool config_set_value(struct router_serving *serving, const struct base_bytes *pair,
+                             struct change *change)
+{
+    size_t which = find_changeable(pair[0]);
+    struct base_bytes name = base_bytes_text(changeable[which].name);
+    int64_t *value = &change->values[which];
+    if (which == CONFIG_SAVE || which == CONFIG_APPENDONLY) {
+        bool same = which == CONFIG_SAVE ? pair[1].size == 0 : router_word_is(pair[1], "yes");
+        if (!same)
+            config_set_fail(serving, name, "') - every write is on disk before its answer");
+        return same;
+    }
+    if (!router_number_read(pair[1], value)) {
+        config_set_fail(serving, name, "') - argument couldn't be parsed into an integer");
         return false;
     }
-    if ((*seen & (save ? 1U : 2U)) != 0) {
-        config_set_fail(serving, pair[0], "') - duplicate parameter");
-        return false;
-    }
-    *seen |= save ? 1 : 2;
-    if (save ? pair[1].size > 0 : !router_word_is(pair[1], "yes")) {
-        config_set_fail(serving, pair[0], "') - every write is on disk before its answer");
+    if (*value < changeable[which].min || *value > changeable[which].max) {
+        char why[96];
+        (void)snprintf(why, sizeof(why), "') - argument must be between %lld and %lld inclusive",
+                       (long long)changeable[which].min, (long long)changeable[which].max);
+        config_set_fail(serving, name, why);
         return false;
     }
     return true;
 }
 
+/* All of it or nothing. */
 static void config_set(struct router_serving *serving)
 {
-    unsigned seen = 0;
+    struct router_slowlog *slowlog = &serving->router->slowlog;
+    struct change change = {0};
     if (serving->arg_count % 2 != 0) {
         router_serving_fail(serving, "ERR syntax error");
         return;
     }
     for (size_t i = 2; i < serving->arg_count; i += 2) {
-        if (!config_set_one(serving, serving->args + i, &seen))
+        if (!config_set_name(serving, serving->args[i], &change))
             return;
     }
+    for (size_t i = 2; i < serving->arg_count; i += 2) {
+        if (!config_set_value(serving, serving->args + i, &change))
+            return;
+    }
+    if (change.wanted[CONFIG_SLOWLOG_SLOWER])
+        slowlog->slower_than_us = change.values[CONFIG_SLOWLOG_SLOWER];
+    if (change.wanted[CONFIG_SLOWLOG_LENGTH])
+        router_slowlog_resize(slowlog, (size_t)change.values[CONFIG_SLOWLOG_LENGTH]);
     router_serving_ok(serving);
 }
 
@@ -167,6 +249,13 @@ static void info_stats(const struct router *router, struct router_buffer *text)
         (unsigned long long)stats->call_us_max);
 }
 
+static void info_memory(const struct router *router, struct router_buffer *text)
+{
+    router_buffer_format(
+        text, "# Memory\r\nused_memory:%zu\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n",
+        router_memory_clients(router) + router_courier_inflight_size(router->courier));
+}
+
 static void info_persistence(const struct router *router, struct router_buffer *text)
 {
     (void)router;
@@ -238,13 +327,10 @@ void router_info_command(struct router_serving *serving)
         const char *name;
         void (*write)(const struct router *router, struct router_buffer *text);
     } sections[] = {
-        {"server", info_server},
-        {"clients", info_clients},
-        {"persistence", info_persistence},
-        {"stats", info_stats},
-        {"replication", info_replication},
-        {"cluster", info_cluster},
-        {"torc", info_torc},
+        {"server", info_server},   {"clients", info_clients},
+        {"memory", info_memory},   {"persistence", info_persistence},
+        {"stats", info_stats},     {"replication", info_replication},
+        {"cluster", info_cluster}, {"torc", info_torc},
     };
     struct router_buffer *text = &serving->router->scratch;
     text->size = 0;

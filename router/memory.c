@@ -13,6 +13,14 @@ static size_t connection_size(const struct router_connection *connection)
     return size;
 }
 
+size_t router_memory_clients(const struct router *router)
+{
+    size_t size = 0;
+    for (const struct router_connection *at = router->connections; at != NULL; at = at->next)
+        size += connection_size(at);
+    return size;
+}
+
 static void pair(struct router_buffer *out, const char *name, size_t value)
 {
     router_reply_bulk_text(out, name);
@@ -21,9 +29,8 @@ static void pair(struct router_buffer *out, const char *name, size_t value)
 
 static void stats(const struct router *router, unsigned protocol, struct router_buffer *out)
 {
-    size_t clients = 0, inflight = router_courier_inflight_size(router->courier);
-    for (const struct router_connection *at = router->connections; at != NULL; at = at->next)
-        clients += connection_size(at);
+    size_t inflight = router_courier_inflight_size(router->courier);
+    size_t clients = router_memory_clients(router);
     router_reply_map(out, protocol, 3);
     pair(out, "total.allocated", clients + inflight);
     pair(out, "clients.normal", clients);

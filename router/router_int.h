@@ -229,6 +229,8 @@ void router_together_done(struct router *router, struct router_call *call,
                           const struct router_outcome *outcome);
 
 /* memory.c */
+/* Bytes that connections hold, with their buffers and calls. */
+size_t router_memory_clients(const struct router *router);
 /* Answers MEMORY STATS and DOCTOR; false, and nothing done, when it is another command. */
 bool router_memory_reply(const struct router *router, const struct router_command *command,
                          unsigned protocol, struct router_buffer *out);

@@ -28,6 +28,20 @@ void router_slowlog_fini(struct router_slowlog *slowlog)
               slowlog->entries_max * sizeof(*slowlog->entries));
 }
 
+void router_slowlog_resize(struct router_slowlog *slowlog, size_t entries_max)
+{
+    struct router_slowlog old = *slowlog;
+    router_slowlog_init(slowlog, old.allocator, old.slower_than_us, entries_max);
+    slowlog->next_id = old.next_id;
+    size_t kept = old.count < entries_max ? old.count : entries_max;
+    for (size_t i = old.count - kept; i < old.count; i++) {
+        struct router_slowlog_entry *entry = &old.entries[(old.first + i) % old.entries_max];
+        slowlog->entries[slowlog->count++] = *entry;
+        entry->text = router_buffer_empty(old.allocator);
+    }
+    router_slowlog_fini(&old);
+}
+
 bool router_slowlog_on(const struct router_slowlog *slowlog)
 {
     return slowlog->entries_max > 0 && slowlog->slower_than_us >= 0;

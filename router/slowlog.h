@@ -31,6 +31,8 @@ struct router_slowlog {
 
 void router_slowlog_init(struct router_slowlog *slowlog, const struct base_allocator *allocator,
                          int64_t slower_than_us, size_t entries_max);
+/* Changes how many entries there may be; the newest stay. */
+void router_slowlog_resize(struct router_slowlog *slowlog, size_t entries_max);
 void router_slowlog_fini(struct router_slowlog *slowlog);
 /* Whether any command may come to be in it: only then words need to be kept. */
 bool router_slowlog_on(const struct router_slowlog *slowlog);

@@ -1,6 +1,7 @@
 #include "router/command.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "router/reply.h"
@@ -147,6 +148,12 @@ Test(router_command, command_replies_are_whole)
         "COMMAND DOCS get nosuch client",
         "COMMAND LIST",
         "COMMAND LIST FILTERBY MODULE x",
+        "COMMAND LIST FILTERBY ACLCAT connection",
+        "COMMAND LIST FILTERBY PATTERN c*",
+        "COMMAND LIST FILTERBY x y",
+        "COMMAND GETKEYSANDFLAGS mset a 1 b 2",
+        "COMMAND GETKEYSANDFLAGS ping x",
+        "COMMAND GETKEYSANDFLAGS object encoding a",
         "COMMAND GETKEYS mget a b",
         "COMMAND GETKEYS ping x",
         "COMMAND GETKEYS nosuch x",
@@ -171,4 +178,40 @@ Test(router_command, command_replies_are_whole)
     }
     router_buffer_fini(&out);
     counting_fini(&counting);
+}
+
+/* Whether COMMAND LIST, filtered, names a row. */
+static bool is_listed(const char *words, const char *name)
+{
+    struct base_bytes args[WORDS_MAX];
+    struct router_buffer out = router_buffer_empty(base_allocator_system());
+    char line[64];
+    snprintf(line, sizeof(line), "\r\n%s\r\n", name);
+    size_t count = split(words, args);
+    router_command_reply(router_command_at(ROUTER_COMMAND_LIST), args, count, 2, &out);
+    router_buffer_append(&out, base_bytes_of("", 1));
+    bool found = strstr((const char *)out.data, line) != NULL;
+    router_buffer_fini(&out);
+    return found;
+}
+
+/* Categories follow from flags and groups; a container is in none of a group, as in Redis. */
+Test(router_command, list_is_filtered)
+{
+    cr_assert(is_listed("COMMAND LIST", "client"));
+    cr_assert(is_listed("COMMAND LIST", "client|id"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT connection", "client|id"));
+    cr_assert_not(is_listed("COMMAND LIST FILTERBY ACLCAT connection", "client"));
+    cr_assert_not(is_listed("COMMAND LIST FILTERBY ACLCAT connection", "get"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT admin", "client|kill"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT dangerous", "config|set"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT READ", "get"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT write", "set"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT slow", "set"));
+    cr_assert_not(is_listed("COMMAND LIST FILTERBY ACLCAT slow", "get"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY ACLCAT keyspace", "del"));
+    cr_assert_not(is_listed("COMMAND LIST FILTERBY ACLCAT keyspace", "wait"));
+    cr_assert(is_listed("COMMAND LIST FILTERBY PATTERN GET", "get"));
+    cr_assert_not(is_listed("COMMAND LIST FILTERBY PATTERN GET", "getset"));
+    cr_assert_not(is_listed("COMMAND LIST FILTERBY MODULE x", "get"));
 }

@@ -94,3 +94,32 @@ Test(router_slowlog, words_are_cut_as_in_redis)
     router_buffer_fini(&out);
     counting_fini(&counting);
 }
+
+/* Fewer places keep the newest entries, in their order, and more take further ones. */
+Test(router_slowlog, is_resized)
+{
+    struct router_slowlog slowlog;
+    struct router_buffer out = router_buffer_empty(counting_init(&counting));
+    router_slowlog_init(&slowlog, &counting.allocator, 0, 3);
+    for (uint64_t i = 0; i < 5; i++)
+        add(&slowlog, i);
+    router_slowlog_resize(&slowlog, 2);
+    cr_assert_eq(slowlog.count, 2);
+    router_slowlog_reply(&slowlog, 1, &out);
+    cr_assert_eq(strncmp((const char *)out.data, "*1\r\n*6\r\n:4\r\n", 12), 0);
+    router_slowlog_resize(&slowlog, 4);
+    add(&slowlog, 9);
+    add(&slowlog, 9);
+    cr_assert_eq(slowlog.count, 4);
+    out.size = 0;
+    router_slowlog_reply(&slowlog, 1, &out);
+    cr_assert_eq(strncmp((const char *)out.data, "*1\r\n*6\r\n:6\r\n", 12), 0);
+    router_slowlog_resize(&slowlog, 0);
+    cr_assert_eq(slowlog.count, 0);
+    cr_assert_not(router_slowlog_on(&slowlog));
+    router_slowlog_resize(&slowlog, 1);
+    cr_assert(router_slowlog_on(&slowlog));
+    router_slowlog_fini(&slowlog);
+    router_buffer_fini(&out);
+    counting_fini(&counting);
+}

@@ -170,6 +170,30 @@ Test(router_host, clients_max_is_kept)
     close(third);
 }
 
+/* Clients are known by the addresses that their sockets have: one is thrown out by the other. */
+Test(router_host, a_client_is_killed_by_address)
+{
+    struct process process;
+    struct sockaddr_in address;
+    socklen_t size = sizeof(address);
+    char text[128];
+    start(&process, NULL, 0);
+    int first = dial(&process), second = dial(&process);
+    say(second, "PING\r\n");
+    expect(second, "+PONG\r\n");
+    cr_assert_eq(getsockname(second, (struct sockaddr *)&address, &size), 0);
+    snprintf(text, sizeof(text), "CLIENT KILL ADDR 127.0.0.1:%u LADDR 127.0.0.1:%u\r\n",
+             ntohs(address.sin_port), process.port);
+    say(first, text);
+    expect(first, ":1\r\n");
+    expect(second, "");
+    say(first, text);
+    expect(first, ":0\r\n");
+    cr_assert_eq(end(&process, SIGTERM), 0);
+    close(first);
+    close(second);
+}
+
 /* A client that sends and never reads is closed at client_output_max, not served for ever. */
 Test(router_host, a_client_that_does_not_read_is_stopped)
 {

@@ -461,10 +461,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_SLOWLOG_GET, "slowlog|get", -2,
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "2.2.12",
      "O(N) where N is the number of entries returned", "[count]", "Returns the slow log's entries.",
-     "Of this router. Its settings are `slowlog-log-slower-than`, 0 microseconds or more, and "
-     "`slowlog-max-len`, 0 for none; CONFIG GET shows them, CONFIG SET does not change them. The "
-     "time of a command is from when it was read to its answer, the nodes' work and waiting "
-     "included."},
+     "Of this router: `slowlog-log-slower-than` and `slowlog-max-len`. The time of a command is "
+     "from when it was read to its answer, the nodes' work and waiting included."},
     {ROUTER_SLOWLOG_HELP, "slowlog|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "6.2.0", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
     {ROUTER_SLOWLOG_LEN, "slowlog|len", 2,

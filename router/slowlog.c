@@ -80,6 +80,8 @@ void router_slowlog_add(struct router_slowlog *slowlog,
 {
     if (!router_slowlog_on(slowlog) || command->took_us < (uint64_t)slowlog->slower_than_us)
         return;
+    if (command->words.size == 0)
+        return; /* It was begun while nothing was kept. */
     if (slowlog->count == slowlog->entries_max) {
         slowlog->first = (slowlog->first + 1) % slowlog->entries_max;
         slowlog->count--;

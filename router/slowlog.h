@@ -42,7 +42,7 @@ void router_slowlog_words(const struct base_bytes *args, size_t arg_count,
 
 struct router_slowlog_command {
     uint64_t unix_s, took_us;
-    struct base_bytes words;   /* Of router_slowlog_words. */
+    struct base_bytes words;   /* Of router_slowlog_words; none: it is not taken. */
     struct base_bytes address; /* The client's, and the name it gave itself. */
     struct base_bytes name;
 };

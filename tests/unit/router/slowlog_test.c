@@ -50,6 +50,18 @@ Test(router_slowlog, keeps_the_newest_slow_ones)
     counting_fini(&counting);
 }
 
+/* A command that began while nothing was kept has no words to be shown with. */
+Test(router_slowlog, leaves_out_what_has_no_words)
+{
+    struct router_slowlog slowlog;
+    struct router_slowlog_command command = {.took_us = 1000};
+    router_slowlog_init(&slowlog, counting_init(&counting), 0, 2);
+    router_slowlog_add(&slowlog, &command);
+    cr_assert_eq(slowlog.count, 0);
+    router_slowlog_fini(&slowlog);
+    counting_fini(&counting);
+}
+
 /* Below 0 nothing is slow, and without room nothing is kept. */
 Test(router_slowlog, may_be_off)
 {

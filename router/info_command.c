@@ -48,14 +48,27 @@ static void changeable_value(const struct router *router, size_t which,
     text[router_number_write(value, text)] = '\0';
 }
 
+static bool is_pattern(struct base_bytes word)
+{
+    for (size_t i = 0; i < word.size; i++) {
+        if (word.data[i] == '*' || word.data[i] == '?' || word.data[i] == '[')
+            return true;
+    }
+    return false;
+}
+
+/* 1, and with `out` the pair written, when the setting is asked for. Its name comes back as it was
+ * asked for, in whatever case, unless by a pattern: as in Redis. */
 static size_t config_matches(const struct router_serving *serving, const char *name,
                              const char *value, struct router_buffer *out)
 {
     for (size_t i = 2; i < serving->arg_count; i++) {
-        if (!router_glob_match_nocase(serving->args[i], base_bytes_text(name)))
+        bool pattern = is_pattern(serving->args[i]);
+        if (pattern ? !router_glob_match_nocase(serving->args[i], base_bytes_text(name))
+                    : !router_word_is(serving->args[i], name))
             continue;
         if (out != NULL) {
-            router_reply_bulk_text(out, name);
+            router_reply_bulk(out, pattern ? base_bytes_text(name) : serving->args[i]);
             router_reply_bulk_text(out, value);
         }
         return 1;

@@ -13,6 +13,7 @@ enum {
 void router_call_free(struct router *router, struct router_call *call)
 {
     router_walk_free(router, call->walk);
+    router_derive_free(router, call->derive);
     router_buffer_fini(&call->out);
     router_buffer_fini(&call->words);
     base_array_free(router->allocator, call->values, &call->value_capacity, sizeof(*call->values));
@@ -68,6 +69,8 @@ static void call_recycle(struct router *router, struct router_call *call)
 {
     router_walk_free(router, call->walk);
     call->walk = NULL;
+    router_derive_free(router, call->derive);
+    call->derive = NULL;
     if (router->spare_count >= SPARE_MAX || call->out.capacity > SPARE_BYTES_MAX ||
         call->words.capacity > SPARE_BYTES_MAX ||
         call->value_capacity * sizeof(*call->values) > SPARE_BYTES_MAX) {
@@ -306,6 +309,10 @@ void router_call_done(void *context, void *call_of, uint32_t part,
         router_together_done(router, call, outcome);
         return;
     }
+    if (call->reply == ROUTER_PLAN_DERIVED) {
+        router_derive_done(router, call, part, outcome);
+        return;
+    }
     router_call_tally(call, outcome);
     if (call->walk != NULL) {
         router_walk_done(router, call, part, outcome);
@@ -376,6 +383,10 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
     struct router_call *call = router_call_new(router, connection, command, plan.reply);
     if (plan.reply == ROUTER_PLAN_TOGETHER) {
         router_together_begin(router, call, &plan, args);
+        return true;
+    }
+    if (plan.reply == ROUTER_PLAN_DERIVED) {
+        router_derive_begin(router, call, args, connection->resp.arg_count);
         return true;
     }
     call->key_size = plan.op.key.size;

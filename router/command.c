@@ -31,6 +31,25 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "O(N) where N is the size of the range", "key [start end [BYTE | BIT]]",
      "Counts the number of set bits (population counting) in a string.",
      "A wrong start, end or unit is an error also when there is no key."},
+    {ROUTER_BITFIELD, "bitfield", -2, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, 1, 1, "bitmap",
+     "3.2.0", "O(N) where N is the size of the value",
+     "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] SET encoding offset value | "
+     "[OVERFLOW <WRAP | SAT | FAIL>] INCRBY encoding offset increment ...]",
+     "Performs arbitrary bitfield integer operations on strings.",
+     "Atomic; the whole value travels to the router and, when it was changed, back. The router "
+     "waits "
+     "for the commands before it. When others change the key again and again until the deadline: "
+     "`-TIMEOUT nothing was done`."},
+    {ROUTER_BITFIELD_RO, "bitfield_ro", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1,
+     "bitmap", "6.0.0", "O(N) where N is the size of the value",
+     "key [GET encoding offset [GET encoding offset ...]]",
+     "Performs arbitrary read-only bitfield integer operations on strings.", NULL},
+    {ROUTER_BITOP, "bitop", -4, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 2, -1, 1, "bitmap",
+     "2.6.0", "O(N) where N is the size of all values",
+     "<AND | OR | XOR | NOT> destkey key [key ...]",
+     "Performs bitwise operations on multiple strings, and stores the result.",
+     "Atomic only if all keys belong to one shard (a common {tag} keeps keys together): else each "
+     "source is read for itself, and the destination is written after that. At most 4095 sources."},
     {ROUTER_BITPOS, "bitpos", -3, ROUTER_FLAG_READONLY, 1, 1, 1, "bitmap", "2.8.7",
      "O(N) where N is the size of the range", "key bit [start [end [BYTE | BIT]]]",
      "Finds the first set (1) or clear (0) bit in a string.",
@@ -304,6 +323,13 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "2.8.13", "O(1)", "[event ...]", "Resets the latency data for one or more events.",
      "No event has samples."},
+    {ROUTER_LCS, "lcs", -3, ROUTER_FLAG_READONLY, 1, 2, 1, "string", "7.0.0",
+     "O(N*M) where N and M are the sizes of the two values",
+     "key1 key2 [LEN] [IDX] [MINMATCHLEN min-match-len] [WITHMATCHLEN]",
+     "Finds the longest common substring.",
+     "The product of the two sizes is at most 1048576, as of 1024 and 1024 bytes: an error says "
+     "so. "
+     "Each key for itself: the two values are not of one instant."},
     {ROUTER_MEMORY, "memory", -2, 0, 0, 0, 0, "server", "4.0.0", "Depends on subcommand.",
      "subcommand", "A container for memory diagnostics commands.", NULL},
     {ROUTER_MEMORY_DOCTOR, "memory|doctor", 2, 0, 0, 0, 0, "server", "4.0.0", "O(1)", "",

@@ -126,7 +126,8 @@ struct router_courier_request {
                        one then. */
     uint32_t staleness_ms; /* With WIRE_REQUEST_STALE. */
     uint64_t deadline_us;  /* On the clock of router_courier_turn. */
-    void *call;            /* Comes back in done, with part 0. */
+    void *call;            /* Both come back in done. */
+    uint32_t part;
 };
 /*
  * Adds a request whose operations take effect together, or not at all; what `request` points to is

@@ -5,6 +5,9 @@
 #include "base/assert.h"
 #include "base/decimal.h"
 #include "base/hlc.h"
+#include "router/bitfield.h"
+#include "router/bitop.h"
+#include "router/lcs.h"
 #include "router/number.h"
 #include "router/object.h"
 #include "router/reply.h"
@@ -479,6 +482,20 @@ static bool plan_object(struct planning *planning)
                                planning->error);
 }
 
+/* The keys are read; the rest is done when they have come. */
+static bool plan_derived(struct planning *planning)
+{
+    enum router_command_id id = planning->command->id;
+    planning->plan->op.type = WIRE_OP_GET;
+    planning->plan->reply = ROUTER_PLAN_DERIVED;
+    if (id == ROUTER_BITOP)
+        return router_bitop_check(planning->args, planning->arg_count, planning->error);
+    if (id == ROUTER_LCS)
+        return router_lcs_check(planning->args, planning->arg_count, planning->error);
+    return router_bitfield_check(planning->args, planning->arg_count, id == ROUTER_BITFIELD_RO,
+                                 planning->error);
+}
+
 static bool plan_simple(struct planning *planning, enum wire_op_type type,
                         enum router_plan_reply reply)
 {
@@ -534,6 +551,11 @@ static bool plan_by_words(struct planning *planning)
         return plan_add(planning);
     case ROUTER_INCRBYFLOAT:
         return plan_add_decimal(planning);
+    case ROUTER_BITFIELD:
+    case ROUTER_BITFIELD_RO:
+    case ROUTER_BITOP:
+    case ROUTER_LCS:
+        return plan_derived(planning);
     case ROUTER_OBJECT_ENCODING:
     case ROUTER_OBJECT_FREQ:
     case ROUTER_OBJECT_IDLETIME:
@@ -771,6 +793,7 @@ void router_plan_answer(enum router_plan_reply reply, const struct router_comman
         answer_value(result, protocol, out);
         break;
     case ROUTER_PLAN_OBJECT:
+    case ROUTER_PLAN_DERIVED:
     case ROUTER_PLAN_TOGETHER:
     case ROUTER_PLAN_WALK:
         TORC_ASSERT(!"not answered here");

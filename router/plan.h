@@ -31,6 +31,7 @@ enum router_plan_reply {
     ROUTER_PLAN_RANGE,    /* The bytes; absent: none. */
     ROUTER_PLAN_OBJECT,   /* Of OBJECT and MEMORY USAGE: router/object.h. */
     ROUTER_PLAN_TOGETHER, /* All or nothing, with a condition on each key: 1 or 0. */
+    ROUTER_PLAN_DERIVED,  /* Computed by the router from values: router/derive.c. */
     ROUTER_PLAN_WALK,     /* Over all groups: router/walk.h. */
 };
 

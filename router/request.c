@@ -314,7 +314,8 @@ void router_courier_add_request(struct router_courier *courier,
         base_put_le64(request->bytes.data + ROUTER_LAST_TIME_AT, added->staleness_ms);
     request->route_at = find_route(request);
     enum wire_op_type type = (enum wire_op_type)request->bytes.data[request->route_at];
-    parcel_append(courier, request, (struct router_parcel){added->call, 0, wire_op_writes(type)});
+    parcel_append(courier, request,
+                  (struct router_parcel){added->call, added->part, wire_op_writes(type)});
     if (!request->keyed) {
         request->group = router_courier_group(courier, added->group);
         TORC_ASSERT(request->group != NULL);

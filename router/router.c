@@ -244,7 +244,9 @@ static bool is_walk(const struct router_command *command)
 /* Whether its turn comes only when all before it are answered. */
 static bool runs_alone(const struct router_command *command)
 {
-    return is_walk(command) || command->id == ROUTER_MSETNX;
+    return is_walk(command) || command->id == ROUTER_MSETNX || command->id == ROUTER_BITFIELD ||
+           command->id == ROUTER_BITFIELD_RO || command->id == ROUTER_BITOP ||
+           command->id == ROUTER_LCS;
 }
 
 void router_pause(struct router *router, enum router_pause pause, uint64_t until_us)

@@ -55,9 +55,10 @@ struct router_call {
     size_t kept;                 /* Of its size, what connection->kept counts. */
     struct router_value *values; /* One per key, when the reply is an array of values. */
     size_t value_capacity;
-    bool alone;               /* Nothing is begun behind it until it has ended. */
-    struct router_walk *walk; /* Of a command over all groups; else NULL. */
-    struct router_call *next; /* The next command of the connection; or the next spare one. */
+    bool alone;                   /* Nothing is begun behind it until it has ended. */
+    struct router_walk *walk;     /* Of a command over all groups; else NULL. */
+    struct router_derive *derive; /* Of a command that computes from values; else NULL. */
+    struct router_call *next;     /* The next command of the connection; or the next spare one. */
 };
 
 struct router_connection {
@@ -227,6 +228,15 @@ void router_together_begin(struct router *router, struct router_call *call,
                            const struct router_plan *plan, const struct base_bytes *args);
 void router_together_done(struct router *router, struct router_call *call,
                           const struct router_outcome *outcome);
+
+/* derive.c */
+struct router_derive;
+/* Nothing of the connection is under way. */
+void router_derive_begin(struct router *router, struct router_call *call,
+                         const struct base_bytes *args, size_t arg_count);
+void router_derive_done(struct router *router, struct router_call *call, uint32_t part,
+                        const struct router_outcome *outcome);
+void router_derive_free(struct router *router, struct router_derive *derive); /* NULL: no-op. */
 
 /* memory.c */
 /* Bytes that connections hold, with their buffers and calls. */

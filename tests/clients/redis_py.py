@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """redis-py against a router; conduct.c says how this is run."""
 
-import select
+import concurrent.futures
 import sys
+import threading
 import time
 
 try:
@@ -14,6 +15,7 @@ except ImportError:
 KEYS = 10000
 BIG = 1 << 20
 VALUE_SIZE_MAX = 8 << 20
+WORKERS = 4
 MORE = 200  # Acknowledged writes after what happened has happened.
 
 
@@ -79,11 +81,14 @@ def expiry(db):
 
 
 class Load:
-    """Adds to a counter and writes keys once each, until what was asked for is done."""
+    """Adds to a counter and writes keys once each, while what is ordered happens and a little longer."""
 
     def __init__(self, db, name):
         self.db, self.name = db, name
-        self.added = self.unknown = 0
+        self.lock = threading.Lock()
+        self.deadline = time.monotonic() + 60
+        self.begun = self.added = self.unknown = 0
+        self.wanted = float("inf")
         self.written = []
 
     def happened(self, call, *arguments):
@@ -100,27 +105,29 @@ class Load:
             time.sleep(0.01)
             return None
 
-    def step(self, i):
-        key = f"{self.name}:{i}"
-        if self.happened(self.db.set, key, i):
-            self.written.append((key, str(i)))
-        added = self.happened(self.db.incr, self.name)
-        self.added += added is True
-        self.unknown += added is None
+    def work(self):
+        while self.added < self.wanted and time.monotonic() < self.deadline:
+            with self.lock:
+                i = self.begun
+                self.begun += 1
+            key = f"{self.name}:{i}"
+            kept = self.happened(self.db.set, key, i)
+            added = self.happened(self.db.incr, self.name)
+            with self.lock:
+                if kept:
+                    self.written.append((key, str(i)))
+                self.added += added is True
+                self.unknown += added is None
 
     def run(self, order):
         print(order, flush=True)
-        i = 0
-        while not select.select([sys.stdin], [], [], 0)[0]:
-            self.step(i)
-            i += 1
-        assert sys.stdin.readline() == "done\n"
-        wanted = self.added + MORE
-        deadline = time.monotonic() + 20
-        while self.added < wanted:
-            assert time.monotonic() < deadline
-            self.step(i)
-            i += 1
+        with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+            workers = [pool.submit(self.work) for _ in range(WORKERS)]
+            assert sys.stdin.readline() == "done\n"
+            self.wanted = self.added + MORE
+            for worker in workers:
+                worker.result()
+        assert self.added >= self.wanted
         self.judge(order)
 
     def judge(self, order):

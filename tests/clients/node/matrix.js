@@ -11,6 +11,7 @@ const KEYS = 10000;
 const BIG = 1 << 20;
 const VALUE_SIZE_MAX = 8 << 20;
 const MORE = 200; // Acknowledged writes after what happened has happened.
+const WORKERS = 8;
 const WAIT_MS = 20000;
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -91,27 +92,36 @@ async function happened(db, call) {
     }
 }
 
-// Adds to a counter and writes keys once each, while what is ordered happens and a little longer.
+// Adds to a counter and writes keys once each, while what is ordered happens and a little longer; many
+// at a time over the one connection.
 async function load(db, order) {
     const written = [];
     const name = `load:${order}`;
+    const deadline = Date.now() + 2 * WAIT_MS;
+    let begun = 0;
     let added = 0;
     let unknown = 0;
     let wanted = Infinity;
+
+    async function work() {
+        while (added < wanted) {
+            assert(Date.now() < deadline);
+            const value = `${begun++}`;
+            const key = `${name}:${value}`;
+            const add = happened(db, db.incr(name));
+            if (await happened(db, db.set(key, value))) written.push([key, value]);
+            const outcome = await add;
+            if (outcome) added++;
+            else if (outcome === null) unknown++;
+        }
+    }
+
     console.log(order);
     const done = lines.next().then((line) => {
         assert.equal(line.value, "done");
         wanted = added + MORE;
     });
-    const deadline = Date.now() + 2 * WAIT_MS;
-    for (let i = 0; added < wanted; i++) {
-        assert(Date.now() < deadline);
-        const key = `${name}:${i}`;
-        if (await happened(db, db.set(key, `${i}`))) written.push([key, `${i}`]);
-        const outcome = await happened(db, db.incr(name));
-        if (outcome) added++;
-        else if (outcome === null) unknown++;
-    }
+    await Promise.all(Array.from({ length: WORKERS }, work));
     await done;
     const values = await db.mget(written.map(([key]) => key));
     assert.deepEqual(values, written.map(([, value]) => value));

@@ -357,7 +357,7 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
     const struct router_map *map = router_courier_map(router->courier);
     const struct base_bytes *args = connection->resp.args;
     struct router_plan plan;
-    router->scratch.size = 0;
+    router_buffer_clear(&router->scratch);
     if (!router_plan_make(command, args, connection->resp.arg_count,
                           map == NULL ? &limits_preset : &map->limits, &plan, &router->scratch)) {
         router->stats.errors++;

@@ -206,6 +206,9 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_DEL, "del", -2, ROUTER_FLAG_WRITE, 1, -1, 1, "generic", "1.0.0",
      "O(N) where N is the number of keys that will be removed", "key [key ...]",
      "Deletes one or more keys.", "Each key for itself: several keys are not deleted atomically."},
+    {ROUTER_DUMP, "dump", 2, ROUTER_FLAG_READONLY, 1, 1, 1, "generic", "2.6.0",
+     "O(N) where N is the size of the value", "key",
+     "Returns a serialized representation of the value stored at a key.", NULL},
     {ROUTER_ECHO, "echo", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
      "connection", "1.0.0", "O(1)", "message", "Returns the given string.", NULL},
     {ROUTER_EXISTS, "exists", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "generic",
@@ -433,6 +436,13 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST |
          ROUTER_FLAG_NO_AUTH | ROUTER_FLAG_ALLOW_BUSY,
      0, 0, 0, "connection", "6.2.0", "O(1)", "", "Resets the connection.", NULL},
+    {ROUTER_RESTORE, "restore", -4, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, 1, 1, "generic",
+     "2.6.0", "O(N) where N is the size of the value",
+     "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
+     "Creates a key from the serialized representation of a value.",
+     "Strings only: any other type is `ERR Bad data format`. IDLETIME and FREQ are checked and not "
+     "kept. A wrong time or value is an error also when there is a key already. Times end in the "
+     "year 2527."},
     {ROUTER_ROLE, "role", 1,
      ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
      "server", "2.8.12", "O(1)", "", "Returns the replication role.",

@@ -7,6 +7,7 @@
 #include "base/hlc.h"
 #include "router/bitfield.h"
 #include "router/bitop.h"
+#include "router/dump.h"
 #include "router/lcs.h"
 #include "router/number.h"
 #include "router/object.h"
@@ -17,6 +18,7 @@ struct planning {
     const struct router_command *command;
     const struct base_bytes *args;
     size_t arg_count;
+    const struct wire_limits *limits;
     struct router_plan *plan;
     struct router_buffer *error;
 };
@@ -482,6 +484,120 @@ static bool plan_object(struct planning *planning)
                                planning->error);
 }
 
+/* Sizes of keys and values, which redis-server has no or other limits for. */
+static bool within_limits(struct planning *planning)
+{
+    const struct wire_limits *limits = planning->limits;
+    for (size_t i = 0; i < planning->plan->op_count; i++) {
+        struct wire_op op = router_plan_op(planning->plan, planning->args, i);
+        if (op.key.size == 0)
+            return fail(planning, "ERR key is empty: a key has at least one byte");
+        if (op.key.size > limits->key_size_max) {
+            router_buffer_format(planning->error,
+                                 "ERR key is too large: %zu bytes, the limit key_size_max is %u",
+                                 op.key.size, (unsigned)limits->key_size_max);
+            return false;
+        }
+        if (op.value.size > limits->value_size_max) {
+            router_buffer_format(
+                planning->error,
+                "ERR value is too large: %zu bytes, the limit value_size_max is %u", op.value.size,
+                (unsigned)limits->value_size_max);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- RESTORE
+ * ------------------------------------------------------------------------------------- */
+
+struct restore_options {
+    bool replace, absolute, idle, frequency;
+};
+
+/* IDLETIME and FREQ, which are checked and not kept; each excludes the other. */
+static bool restore_number(struct planning *planning, struct base_bytes word, bool frequency)
+{
+    int64_t number;
+    if (!read_integer(planning, word, &number))
+        return false;
+    if (frequency && (number < 0 || number > 255))
+        return fail(planning, "ERR Invalid FREQ value, must be >= 0 and <= 255");
+    return number >= 0 || fail(planning, "ERR Invalid IDLETIME value, must be >= 0");
+}
+
+static bool restore_options(struct planning *planning, struct restore_options *options)
+{
+    for (size_t i = 4; i < planning->arg_count; i++) {
+        struct base_bytes word = planning->args[i];
+        bool more = i + 1 < planning->arg_count;
+        if (word_is(word, "REPLACE")) {
+            options->replace = true;
+        } else if (word_is(word, "ABSTTL")) {
+            options->absolute = true;
+        } else if (word_is(word, "IDLETIME") && more && !options->frequency) {
+            options->idle = true;
+            if (!restore_number(planning, planning->args[++i], false))
+                return false;
+        } else if (word_is(word, "FREQ") && more && !options->idle) {
+            options->frequency = true;
+            if (!restore_number(planning, planning->args[++i], true))
+                return false;
+        } else {
+            return fail(planning, "ERR syntax error");
+        }
+    }
+    return true;
+}
+
+static bool restore_expiry(struct planning *planning, bool absolute)
+{
+    struct wire_op *op = &planning->plan->op;
+    int64_t time;
+    if (!read_integer(planning, planning->args[2], &time))
+        return false;
+    if (time < 0)
+        return fail(planning, "ERR Invalid TTL value, must be >= 0");
+    if ((uint64_t)time > BASE_HLC_MS_MAX)
+        return fail_expiry(planning);
+    if (time > 0)
+        op->expiry_mode = absolute ? WIRE_EXPIRY_ABSOLUTE : WIRE_EXPIRY_RELATIVE;
+    op->b = (uint64_t)time;
+    return true;
+}
+
+static bool restore_value(struct planning *planning)
+{
+    size_t begin = planning->error->size;
+    switch (
+        router_dump_read(planning->args[3], planning->limits->value_size_max, planning->error)) {
+    case ROUTER_DUMP_OK:
+        break;
+    case ROUTER_DUMP_CHECKSUM:
+        return fail(planning, "ERR DUMP payload version or checksum are wrong");
+    case ROUTER_DUMP_FORMAT:
+        return fail(planning, "ERR Bad data format");
+    case ROUTER_DUMP_TOO_LARGE:
+        return fail(planning, "ERR value would be larger than the limit value_size_max");
+    }
+    planning->plan->op.value =
+        base_bytes_of(planning->error->data + begin, planning->error->size - begin);
+    return true;
+}
+
+static bool plan_restore(struct planning *planning)
+{
+    struct restore_options options = {0};
+    planning->plan->op.type = WIRE_OP_PUT;
+    planning->plan->reply = ROUTER_PLAN_RESTORE;
+    if (!restore_options(planning, &options) || !restore_expiry(planning, options.absolute) ||
+        !within_limits(planning))
+        return false;
+    planning->plan->op.condition = options.replace ? WIRE_IF_ALWAYS : WIRE_IF_ABSENT;
+    return restore_value(planning); /* The last: nothing is appended behind the value. */
+}
+
 /* The keys are read; the rest is done when they have come. */
 static bool plan_derived(struct planning *planning)
 {
@@ -556,6 +672,8 @@ static bool plan_by_words(struct planning *planning)
     case ROUTER_BITOP:
     case ROUTER_LCS:
         return plan_derived(planning);
+    case ROUTER_RESTORE:
+        return plan_restore(planning);
     case ROUTER_OBJECT_ENCODING:
     case ROUTER_OBJECT_FREQ:
     case ROUTER_OBJECT_IDLETIME:
@@ -572,6 +690,8 @@ static bool plan_by_command(struct planning *planning)
     switch (planning->command->id) {
     case ROUTER_GET:
         return plan_simple(planning, WIRE_OP_GET, ROUTER_PLAN_VALUE);
+    case ROUTER_DUMP:
+        return plan_simple(planning, WIRE_OP_GET, ROUTER_PLAN_DUMP);
     case ROUTER_MGET:
         return plan_simple(planning, WIRE_OP_GET, ROUTER_PLAN_VALUES);
     case ROUTER_DEL:
@@ -599,30 +719,6 @@ static bool plan_by_command(struct planning *planning)
     }
 }
 
-/* Sizes of keys and values, which redis-server has no or other limits for. */
-static bool within_limits(struct planning *planning, const struct wire_limits *limits)
-{
-    for (size_t i = 0; i < planning->plan->op_count; i++) {
-        struct wire_op op = router_plan_op(planning->plan, planning->args, i);
-        if (op.key.size == 0)
-            return fail(planning, "ERR key is empty: a key has at least one byte");
-        if (op.key.size > limits->key_size_max) {
-            router_buffer_format(planning->error,
-                                 "ERR key is too large: %zu bytes, the limit key_size_max is %u",
-                                 op.key.size, (unsigned)limits->key_size_max);
-            return false;
-        }
-        if (op.value.size > limits->value_size_max) {
-            router_buffer_format(
-                planning->error,
-                "ERR value is too large: %zu bytes, the limit value_size_max is %u", op.value.size,
-                (unsigned)limits->value_size_max);
-            return false;
-        }
-    }
-    return true;
-}
-
 bool router_plan_make(const struct router_command *command, const struct base_bytes *args,
                       size_t arg_count, const struct wire_limits *limits,
                       struct router_plan *ret_plan, struct router_buffer *error)
@@ -634,10 +730,10 @@ bool router_plan_make(const struct router_command *command, const struct base_by
         .first_key = (size_t)command->first_key,
         .key_step = (size_t)command->key_step,
     };
-    struct planning planning = {command, args, arg_count, &plan, error};
+    struct planning planning = {command, args, arg_count, limits, &plan, error};
     if (plan.op_count > 0)
         plan.op.key = args[plan.first_key];
-    if (!plan_by_command(&planning) || !within_limits(&planning, limits))
+    if (!plan_by_command(&planning) || !within_limits(&planning))
         return false;
     plan.writes = wire_op_writes(plan.op.type);
     *ret_plan = plan;
@@ -734,6 +830,19 @@ static void answer_value(const struct wire_result *result, unsigned protocol,
         router_reply_null(out, protocol);
 }
 
+static void answer_dump(const struct wire_result *result, unsigned protocol,
+                        struct router_buffer *out)
+{
+    struct router_buffer dump = router_buffer_empty(out->allocator);
+    if (result->kind == WIRE_RESULT_BYTES) {
+        router_dump_write(result->bytes, &dump);
+        router_reply_bulk(out, router_buffer_bytes(&dump));
+    } else {
+        router_reply_null(out, protocol);
+    }
+    router_buffer_fini(&dump);
+}
+
 static void answer_error(const struct router_command *command, enum wire_error error,
                          struct router_buffer *out)
 {
@@ -784,6 +893,15 @@ void router_plan_answer(enum router_plan_reply reply, const struct router_comman
         break;
     case ROUTER_PLAN_RANGE:
         router_reply_bulk(out, result->bytes);
+        break;
+    case ROUTER_PLAN_DUMP:
+        answer_dump(result, protocol, out);
+        break;
+    case ROUTER_PLAN_RESTORE:
+        if (result->kind == WIRE_RESULT_NIL)
+            router_reply_error(out, "BUSYKEY Target key name already exists.");
+        else
+            router_reply_simple(out, "OK");
         break;
     case ROUTER_PLAN_DONE:
         router_reply_integer(out, result->kind == WIRE_RESULT_OK);

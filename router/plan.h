@@ -32,6 +32,8 @@ enum router_plan_reply {
     ROUTER_PLAN_OBJECT,   /* Of OBJECT and MEMORY USAGE: router/object.h. */
     ROUTER_PLAN_TOGETHER, /* All or nothing, with a condition on each key: 1 or 0. */
     ROUTER_PLAN_DERIVED,  /* Computed by the router from values: router/derive.c. */
+    ROUTER_PLAN_DUMP,     /* The bytes in the form of router/dump, or null. */
+    ROUTER_PLAN_RESTORE,  /* OK; a condition that did not hold: BUSYKEY. */
     ROUTER_PLAN_WALK,     /* Over all groups: router/walk.h. */
 };
 
@@ -47,7 +49,8 @@ struct router_plan {
 
 /*
  * Makes the plan of a command whose arity is right. False: the words are wrong; then Redis's error
- * was appended to `error`. The plan borrows from `args`.
+ * was appended to `error`. The plan borrows from `args` and, when the value had to be
+ * unpacked (RESTORE), from `error`, to which it was appended then.
  */
 bool router_plan_make(const struct router_command *command, const struct base_bytes *args,
                       size_t arg_count, const struct wire_limits *limits,

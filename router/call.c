@@ -152,6 +152,16 @@ struct router_buffer *router_reply_at_once(struct router *router,
     return &call->out;
 }
 
+void router_reply_kept(struct router_connection *connection)
+{
+    struct router_call *call = connection->last;
+    if (call == NULL || !call->finished)
+        return;
+    if (call->muted)
+        router_buffer_clear(&call->out);
+    kept_update(call);
+}
+
 /* ---- Outcomes
  * ------------------------------------------------------------------------------------ */
 

@@ -282,8 +282,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "point."},
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
-     "Of this router. Sections: server, clients, memory, persistence, stats, replication, cluster, "
-     "torc."},
+     "Of this router. Sections: server, clients, memory, persistence, stats, replication, modules, "
+     "cluster, torc."},
     {ROUTER_KEYS, "keys", 2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "1.0.0",
      "O(N) with N being the number of keys in the database", "pattern",
      "Returns all key names that match a pattern.",

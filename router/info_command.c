@@ -219,6 +219,15 @@ bool router_config_command(struct router_serving *serving, const struct router_c
 /* ---- INFO
  * ---------------------------------------------------------------------------------------- */
 
+/* "7379" of "127.0.0.1:7379" */
+static const char *port_of(const char *address)
+{
+    size_t at = strlen(address);
+    while (at > 0 && address[at - 1] != ':')
+        at--;
+    return address + at;
+}
+
 static void info_server(const struct router *router, struct router_buffer *text)
 {
     const struct router_config *config = &router->config;
@@ -227,7 +236,9 @@ static void info_server(const struct router *router, struct router_buffer *text)
     router_buffer_format(text, "torc_version:%s\r\nredis_mode:standalone\r\n", config->version);
     router_buffer_format(text, "process_id:%u\r\nrun_id:%s\r\n", (unsigned)config->process_id,
                          config->run_id);
-    router_buffer_format(text, "resp_address:%s\r\n", config->resp_address);
+    router_buffer_format(text, "resp_address:%s\r\ntcp_port:%s\r\nserver_time_usec:%llu\r\n",
+                         config->resp_address, port_of(config->resp_address),
+                         (unsigned long long)router->unix_us);
     router_buffer_format(text, "uptime_in_seconds:%llu\r\nuptime_in_days:%llu\r\n",
                          (unsigned long long)uptime_s, (unsigned long long)(uptime_s / 86400));
 }
@@ -288,6 +299,12 @@ static void info_cluster(const struct router *router, struct router_buffer *text
     router_buffer_text(text, "# Cluster\r\ncluster_enabled:0\r\n");
 }
 
+static void info_modules(const struct router *router, struct router_buffer *text)
+{
+    (void)router;
+    router_buffer_text(text, "# Modules\r\n");
+}
+
 static void info_torc(const struct router *router, struct router_buffer *text)
 {
     const struct router_map *map = router_courier_map(router->courier);
@@ -343,7 +360,8 @@ void router_info_command(struct router_serving *serving)
         {"server", info_server},   {"clients", info_clients},
         {"memory", info_memory},   {"persistence", info_persistence},
         {"stats", info_stats},     {"replication", info_replication},
-        {"cluster", info_cluster}, {"torc", info_torc},
+        {"modules", info_modules}, {"cluster", info_cluster},
+        {"torc", info_torc},
     };
     struct router_buffer *text = &serving->router->scratch;
     text->size = 0;

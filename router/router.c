@@ -307,6 +307,7 @@ static bool command_begin(struct router *router, struct router_connection *conne
     }
     if (command != NULL)
         connection->newest = command;
+    router_reply_kept(connection);
     if (connection->reply_skips > 0)
         connection->reply_skips--;
     router->stats.commands++;

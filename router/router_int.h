@@ -144,6 +144,9 @@ void router_pause_end(struct router *router);
  * earlier commands have no answer yet, behind them. Followed by one router_reply. */
 struct router_buffer *router_reply_at_once(struct router *router,
                                            struct router_connection *connection);
+/* A command was begun: if its reply was written already and waits for its turn, it counts from now
+ * on as output that the client has not taken. */
+void router_reply_kept(struct router_connection *connection);
 struct router_call *router_call_new(struct router *router, struct router_connection *connection,
                                     const struct router_command *command,
                                     enum router_plan_reply reply);

@@ -43,3 +43,18 @@ Test(server, wait_answers_at_once)
     talk_expect(&talk, 0, "WAIT 3 -1", "-ERR timeout is negative\r\n");
     talk_end(&talk);
 }
+
+/* A reply that waits for its turn counts as output that the client has not taken: what is more than
+ * it may leave unread closes it, also while an earlier command has no answer. */
+Test(server, replies_that_wait_are_bounded)
+{
+    talk_begin(&talk);
+    talk_expect(&talk, 0, "GET a\r\nPING", "");
+    cr_assert(talk.clients[0].open);
+    talk_expect(&talk, 0, "COMMAND DOCS", "");
+    cr_assert_not(talk.clients[0].open);
+    size_t muted = talk_open(&talk);
+    talk_expect(&talk, muted, "GET a\r\nCLIENT REPLY SKIP\r\nCOMMAND DOCS", "");
+    cr_assert(talk.clients[muted].open);
+    talk_end(&talk);
+}

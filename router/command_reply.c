@@ -130,14 +130,34 @@ static void reply_all_docs(const struct base_bytes *names, size_t count, unsigne
     }
 }
 
-/* What a command does with its keys, as COMMAND GETKEYSANDFLAGS says it: the words behind each
- * other. The flags of Redis's key specifications. */
-static const char *key_flags(const struct router_command *command, const struct base_bytes *args,
-                             size_t arg_count)
+/* Whether BITFIELD only reads, by Redis's rule; what it cannot read as options counts as a write.
+ */
+static bool bitfield_reads(const struct base_bytes *args, size_t arg_count)
+{
+    for (size_t i = 2; i < arg_count; i++) {
+        size_t left = arg_count - i - 1;
+        if (router_command_name_is(args[i], "get") && left >= 2)
+            i += 2;
+        else if (router_command_name_is(args[i], "overflow") && left >= 1)
+            i += 1;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* What a command does with one of its keys, as COMMAND GETKEYSANDFLAGS says it: the words behind
+ * each other. The flags of Redis's key specifications. */
+static const char *key_flags(const struct router_command *command, size_t key,
+                             const struct base_bytes *args, size_t arg_count)
 {
     switch (command->id) {
     case ROUTER_APPEND:
         return "RW insert";
+    case ROUTER_BITFIELD:
+        return bitfield_reads(args, arg_count) ? "RO access" : "RW access update";
+    case ROUTER_BITOP:
+        return key == 0 ? "OW update" : "RO access";
     case ROUTER_DEL:
     case ROUTER_UNLINK:
         return "RM delete";
@@ -224,12 +244,11 @@ static void reply_getkeys(const struct base_bytes *args, size_t arg_count, bool 
         return;
     }
     size_t count = router_command_key_count(command, arg_count);
-    const char *flags = key_flags(command, args, arg_count);
     router_reply_array(out, count);
     for (size_t i = 0; i < count; i++) {
         struct base_bytes key = args[(size_t)command->first_key + i * (size_t)command->key_step];
         if (flagged)
-            reply_key(key, flags, protocol, out);
+            reply_key(key, key_flags(command, i, args, arg_count), protocol, out);
         else
             router_reply_bulk(out, key);
     }

@@ -156,8 +156,8 @@ static uint64_t bits_get(struct base_bytes value, const struct step *step)
 {
     uint64_t bits = 0;
     for (uint64_t i = step->offset; i < step->offset + step->bits; i++) {
-        unsigned bit = i / 8 < value.size ? value.data[i / 8] >> (7 - i % 8) & 1 : 0;
-        bits = bits << 1 | bit;
+        unsigned byte = i / 8 < value.size ? value.data[i / 8] : 0;
+        bits = bits << 1 | (byte >> (7 - i % 8) & 1);
     }
     return bits;
 }

@@ -208,7 +208,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Deletes one or more keys.", "Each key for itself: several keys are not deleted atomically."},
     {ROUTER_DUMP, "dump", 2, ROUTER_FLAG_READONLY, 1, 1, 1, "generic", "2.6.0",
      "O(N) where N is the size of the value", "key",
-     "Returns a serialized representation of the value stored at a key.", NULL},
+     "Returns a serialized representation of the value stored at a key.",
+     "The router makes it, about 10 ms for a MiB, in which it answers nobody else."},
     {ROUTER_ECHO, "echo", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0, 0,
      "connection", "1.0.0", "O(1)", "message", "Returns the given string.", NULL},
     {ROUTER_EXISTS, "exists", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "generic",
@@ -769,8 +770,9 @@ void router_command_document(struct router_buffer *out)
         "  different keys that are sent without waiting for replies (a pipeline) run side by "
         "side;\n"
         "  their replies come in the order of the commands all the same. Commands over all keys\n"
-        "  (SCAN, DBSIZE and so on) and MSETNX wait for what was sent before them, and what is "
-        "sent after them waits for them.\n"
+        "  (SCAN, DBSIZE and so on), MSETNX, BITFIELD, BITOP and LCS wait for what was sent "
+        "before\n"
+        "  them, and what is sent after them waits for them.\n"
         "* `-UNKNOWN outcome unknown: ...`: the deadline (`request_timeout_ms`) passed and it is "
         "not "
         "known\n"

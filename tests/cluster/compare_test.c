@@ -163,6 +163,14 @@ static void compare_random(struct peer *torc, struct peer *redis)
         "GETEX k%d EX 45000",
         "GETEX k%d PERSIST",
         "GETRANGE k%d -3 2",
+        "BITFIELD k%d INCRBY u5 3 9 GET i9 #1",
+        "BITFIELD k%d OVERFLOW FAIL INCRBY i6 #2 11 SET u3 60 9",
+        "BITFIELD_RO k%d GET u63 5 GET i64 #0",
+        "BITOP XOR k%d k1 k2 nope",
+        "BITOP AND k%d k0 k3",
+        "LCS k%d k1 IDX WITHMATCHLEN",
+        "LCS k2 k%d",
+        "DUMP k%d",
         "EXPIRE k%d @ XX LT",
     };
     static const char *const values[] = {"1", "-5", "abc", "9223372036854775807", "\"\""};

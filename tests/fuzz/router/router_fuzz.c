@@ -88,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             struct wire_envelope envelope = {
                 .type = types[kind % 4 - 1],
                 .cluster = {{7}},
+                .storage = {.bytes = {(uint8_t)(1 + kind / 4 % 3)}},
                 .node = 1 + kind / 4 % 3,
                 .incarnation = 1,
                 .body = base_bytes_of(bytes.data + head, body),

@@ -54,6 +54,19 @@ Test(client_command, list_shows_flags)
     talk_end(&talk);
 }
 
+/* A client that leaves, and waits for the answer to an earlier command, is seen to be leaving. */
+Test(client_command, list_shows_who_is_leaving)
+{
+    talk_begin(&talk);
+    size_t other = talk_open(&talk);
+    talk_expect(&talk, other, "GET a\r\nQUIT", "");
+    cr_assert_not_null(strstr(talk_ask(&talk, 0, "CLIENT LIST ID 2"), " flags=c "));
+    router_connection_closed(talk.router, talk.clients[other].connection);
+    cr_assert_null(strstr(talk_ask(&talk, 0, "CLIENT LIST"), "id=2 "));
+    talk_expect(&talk, 0, "CLIENT KILL ID 2", ":0\r\n");
+    talk_end(&talk);
+}
+
 /* A list that no client could take is not written to its end. */
 Test(client_command, list_is_bounded)
 {

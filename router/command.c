@@ -36,10 +36,9 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] SET encoding offset value | "
      "[OVERFLOW <WRAP | SAT | FAIL>] INCRBY encoding offset increment ...]",
      "Performs arbitrary bitfield integer operations on strings.",
-     "Atomic; the whole value travels to the router and, when it was changed, back. The router "
-     "waits "
-     "for the commands before it. When others change the key again and again until the deadline: "
-     "`-TIMEOUT nothing was done`."},
+     "Atomic; the whole value travels to the router and, when it was changed, back: it begins "
+     "again "
+     "when another client changed the key meanwhile, until the deadline."},
     {ROUTER_BITFIELD_RO, "bitfield_ro", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, 1, 1,
      "bitmap", "6.0.0", "O(N) where N is the size of the value",
      "key [GET encoding offset [GET encoding offset ...]]",

@@ -182,6 +182,7 @@ static const char *key_flags(const struct router_command *command, size_t key,
         return "RW access delete";
     case ROUTER_MSET:
     case ROUTER_PSETEX:
+    case ROUTER_RESTORE:
     case ROUTER_SETEX:
         return "OW update";
     case ROUTER_SET:

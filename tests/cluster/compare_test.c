@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/prng.h"
+#include "router/command.h"
 #include "tests/cluster/lib/cluster.h"
 
 enum { REPLY_SIZE_MAX = 1 << 16, WAIT_MS = 20000, RANDOM_COMMANDS = 3000 };
@@ -100,6 +101,26 @@ static void compare_file(struct peer *torc, struct peer *redis)
             compare(torc, redis, line);
     }
     fclose(file);
+}
+
+/* Which of its words are keys of each command of the table, and what it does with them. */
+static void compare_keys(struct peer *torc, struct peer *redis)
+{
+    for (unsigned id = 0; id < ROUTER_COMMAND_TABLE_SIZE; id++) {
+        const struct router_command *command = router_command_at((enum router_command_id)id);
+        char line[256];
+        int size = snprintf(line, sizeof(line), "COMMAND GETKEYSANDFLAGS %s", command->name);
+        char *bar = strchr(line, '|');
+        int words = bar == NULL ? 1 : 2, least = abs(command->arity);
+        if (command->first_key == 0)
+            continue;
+        if (bar != NULL)
+            *bar = ' ';
+        for (; words < least + 2; words++) {
+            size += snprintf(line + size, sizeof(line) - (size_t)size, " a%d", words);
+            compare(torc, redis, line);
+        }
+    }
 }
 
 /* Puts seconds in place of "@", ten apart and never the same twice: of two equal ones, which is
@@ -290,6 +311,7 @@ int main(void)
     cluster_wait(is_there, &to_redis, WAIT_MS, "redis-server listens");
     cluster_wait(is_there, &to_torc, WAIT_MS, "the router listens");
     compare_file(&torc, &redis);
+    compare_keys(&torc, &redis);
     compare_random(&torc, &redis);
     close(torc.fd);
     close(redis.fd);

@@ -301,8 +301,10 @@ enum torc_status paxos_on_learned(struct paxos *paxos, uint32_t from,
 
 /* ---- read.c */
 enum torc_status paxos_read(struct paxos *paxos, uint64_t id, enum consensus_read_mode mode);
-/* Gives reads that wait for a round to one that is sent now, if there are any. */
+/* Sends a round for the reads that have none, unless one is under way. */
 void paxos_reads_ask(struct paxos *paxos);
+/* The round that is being sent is for all reads that have none. */
+void paxos_reads_join(struct paxos *paxos);
 void paxos_reads_answer(struct paxos *paxos);
 void paxos_reads_fail(struct paxos *paxos);
 void paxos_lease_renew(struct paxos *paxos, uint64_t sent_ms);

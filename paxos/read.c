@@ -1,8 +1,8 @@
 /*
  * Reads. A quorum read notes the highest slot known chosen when it came, waits for the answers of a
  * majority to a round that was sent after that, and for the slot to be applied. All reads that are
- * there when a round is sent share it; a read that comes while one is under way gets the next,
- * which leaves with the ready that follows it.
+ * there when a round is sent share it. One round is under way at a time: what comes meanwhile waits
+ * for its confirmation, or for the next heartbeat should it be lost, and shares the next.
  */
 #include "paxos/paxos_int.h"
 
@@ -53,20 +53,25 @@ static bool is_applied(const struct paxos *paxos, const struct paxos_read *read)
     return paxos->applied >= read->slot || PAXOS_MUTANT(READ_BEFORE_APPLIED);
 }
 
-void paxos_reads_ask(struct paxos *paxos)
+void paxos_reads_join(struct paxos *paxos)
 {
-    bool asked = false;
     for (uint32_t i = paxos->read_count; i-- > 0;) {
         struct paxos_read *read = &paxos->reads[i];
         if (read->round != 0)
             break; /* Those before it have one too. */
-        if (read->by_lease)
-            continue;
-        if (!asked)
-            paxos_round_send(paxos);
-        asked = true;
-        read->round = paxos->round;
+        if (!read->by_lease)
+            read->round = paxos->round;
     }
+}
+
+void paxos_reads_ask(struct paxos *paxos)
+{
+    /* Newer ones were marked last, and those by lease have no need. */
+    uint32_t i = paxos->read_count;
+    while (i > 0 && paxos->reads[i - 1].by_lease)
+        i--;
+    if (i > 0 && paxos->reads[i - 1].round == 0 && paxos->confirmed == paxos->round)
+        paxos_round_send(paxos);
 }
 
 void paxos_reads_answer(struct paxos *paxos)

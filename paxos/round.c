@@ -63,6 +63,7 @@ void paxos_round_send(struct paxos *paxos)
     TORC_ASSERT(paxos->role == CONSENSUS_LEADER);
     paxos->round++;
     paxos->round_ms[paxos->round % PAXOS_ROUNDS_KEPT] = paxos->now_ms;
+    paxos_reads_join(paxos);
     paxos->heartbeat_ms = paxos_grid(paxos);
     floor_update(paxos);
     /* Before the barrier is chosen the chosen index says nothing about earlier leaders' writes. */

@@ -45,6 +45,7 @@ TEST_BODY(paxos_leader, does_not_count_on_an_amnesiac, setup, teardown)
     rig_start(&rig, NULL);
     struct base_ballot ballot = rig_serve(&rig);
     uint64_t round = rig_sent(&rig, PAXOS_HEARTBEAT, 3)->round;
+    rig_confirm(&rig, 2, ballot, round);
     cr_assert_eq(rig_read(&rig, 1, CONSENSUS_READ_QUORUM), TORC_OK);
     cr_assert_eq(rig_receive(&rig, 3,
                              (struct consensus_message){.type = PAXOS_HEARTBEAT_REPLY,

@@ -459,6 +459,7 @@ RULE(rule_7_read_waits_for_its_round, READ_WITHOUT_ROUND)
 {
     rig_start(rig, NULL);
     struct base_ballot ballot = rig_serve(rig);
+    rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
     cr_assert_eq(rig_read(rig, 9, CONSENSUS_READ_QUORUM), TORC_OK);
     bool early = rig->read_count > 0;
     rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
@@ -480,11 +481,52 @@ RULE(rule_7_round_is_sent_after_the_read_came, READ_ROUND_REUSED)
     return !early && later > earlier && rig->read_count == 1;
 }
 
+/* One round at a time: a read that comes while one is under way is not confirmed by it, and shares
+ * the next, which leaves when that one is confirmed. */
+Test(paxos, rule_7_reads_share_the_next_round)
+{
+    static struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig, NULL);
+    struct base_ballot ballot = rig_serve(&rig);
+    uint64_t round = rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round;
+    rig_read(&rig, 1, CONSENSUS_READ_QUORUM);
+    rig_read(&rig, 2, CONSENSUS_READ_QUORUM);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round);
+    rig_confirm(&rig, 2, ballot, round);
+    cr_assert_eq(rig.read_count, 0);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round + 1);
+    rig_read(&rig, 3, CONSENSUS_READ_QUORUM);
+    rig_confirm(&rig, 3, ballot, round + 1);
+    cr_assert_eq(rig.read_count, 2);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round + 2);
+    rig_confirm(&rig, 3, ballot, round + 2);
+    cr_assert_eq(rig.read_count, 3);
+    rig_fini(&rig);
+}
+
+/* A round that is lost holds nobody up for longer than to the next heartbeat. */
+Test(paxos, rule_7_reads_join_the_heartbeat)
+{
+    static struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig, NULL);
+    struct base_ballot ballot = rig_serve(&rig);
+    uint64_t lost = rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round;
+    rig_read(&rig, 1, CONSENSUS_READ_QUORUM);
+    rig_tick(&rig, RIG_HEARTBEAT_MS);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, lost + 1);
+    rig_confirm(&rig, 2, ballot, lost + 1);
+    cr_assert_eq(rig.read_count, 1);
+    rig_fini(&rig);
+}
+
 /* A new leader's first read waits until its barrier is applied. */
 RULE(rule_7_read_waits_for_the_barrier, READ_BEFORE_BARRIER)
 {
     rig_start(rig, NULL);
     struct base_ballot ballot = rig_lead(rig);
+    rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
     rig_read(rig, 9, CONSENSUS_READ_QUORUM);
     rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
     bool early = rig->read_count > 0;
@@ -497,6 +539,7 @@ RULE(rule_7_read_waits_until_applied, READ_BEFORE_APPLIED)
 {
     rig_start(rig, NULL);
     struct base_ballot ballot = rig_lead(rig);
+    rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
     rig_read(rig, 9, CONSENSUS_READ_QUORUM);
     rig_confirm(rig, 2, ballot, rig_sent(rig, PAXOS_HEARTBEAT, 2)->round);
     bool early = rig->read_count > 0;

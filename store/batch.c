@@ -1,5 +1,6 @@
 #include "store/kv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -14,6 +15,12 @@ struct batch_write {
     bool deleted;
 };
 
+/* Scratch of sorting, where a write and its key are side by side. */
+struct batch_order {
+    struct base_bytes key;
+    struct batch_write write;
+};
+
 /*
  * A table of open addressing (linear probing, at most half full) maps a key to its write.
  * Invariant: table[writes[i].slot] == i + 1, all other places are 0.
@@ -26,6 +33,8 @@ struct store_batch {
     size_t write_count, write_capacity;
     uint32_t *table;
     size_t table_size; /* A power of two, or 0. */
+    struct batch_order *order;
+    size_t order_capacity;
 };
 
 enum { TABLE_SIZE_MIN = 64 };
@@ -45,6 +54,7 @@ void store_batch_free(struct store_batch *batch)
     base_array_free(allocator, batch->bytes, &batch->bytes_capacity, 1);
     base_array_free(allocator, batch->writes, &batch->write_capacity, sizeof(*batch->writes));
     base_free(allocator, batch->table, batch->table_size * sizeof(*batch->table));
+    base_array_free(allocator, batch->order, &batch->order_capacity, sizeof(*batch->order));
     base_free(allocator, batch, sizeof(*batch));
 }
 
@@ -170,6 +180,30 @@ enum torc_status store_batch_find(const struct store_batch *batch, struct base_b
         return TORC_NOT_FOUND;
     *ret_value = base_bytes_of(batch->bytes + write->value_at, write->value_size);
     return TORC_OK;
+}
+
+static int order_compare(const void *left, const void *right)
+{
+    return base_bytes_compare(((const struct batch_order *)left)->key,
+                              ((const struct batch_order *)right)->key);
+}
+
+void store_batch_sort(struct store_batch *batch)
+{
+    size_t count = batch->write_count;
+    batch->order = base_array_reserve(batch->allocator, batch->order, &batch->order_capacity, count,
+                                      sizeof(*batch->order));
+    for (size_t i = 0; i < count; i++) {
+        const struct batch_write *write = &batch->writes[i];
+        batch->order[i] = (struct batch_order){
+            base_bytes_of(batch->bytes + write->key_at, write->key_size), *write};
+    }
+    if (count > 1)
+        qsort(batch->order, count, sizeof(*batch->order), order_compare);
+    for (size_t i = 0; i < count; i++) {
+        batch->writes[i] = batch->order[i].write;
+        batch->table[batch->writes[i].slot] = (uint32_t)(i + 1);
+    }
 }
 
 bool store_batch_next(const struct store_batch *batch, size_t *cursor, struct base_bytes *ret_key,

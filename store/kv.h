@@ -46,6 +46,8 @@ size_t store_batch_size(const struct store_batch *batch);
  * TORC_NOT_FOUND (deleted in it), TORC_STALE (it says nothing: ask the store). */
 enum torc_status store_batch_find(const struct store_batch *batch, struct base_bytes key,
                                   struct base_bytes *ret_value) TORC_MUST_CHECK;
+/* From now on the walk is in the order of the keys, until another is written. */
+void store_batch_sort(struct store_batch *batch);
 /* Walks the newest write of each key, in the order of its first write; false at the end.
  * `value.data` is NULL for a delete. */
 bool store_batch_next(const struct store_batch *batch, size_t *cursor, struct base_bytes *ret_key,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "store/driver/rocks.h"
+#include "store/gather.h"
 #include "store/log.h"
 
 enum {
@@ -16,6 +17,7 @@ enum {
      * spares, and twice what is not flushed yet, which may be twice flush_bytes. */
     STORAGE_SEGMENTS_MIN = 8,
     STORAGE_FLUSHES_MIN = 4,
+    STORAGE_GATHERED_MAX = 256 << 10, /* Bytes of the state that go into RocksDB at once. */
 };
 
 static void refuse(const struct shard_driver_config *config, const char *text)
@@ -71,10 +73,13 @@ static bool open_state(struct host_storage *storage, const struct shard_driver_c
     rocks.block_cache_size = config->state_cache_bytes;
     rocks.free_size_min = config->state_free_bytes_min;
     char text[STORE_DIRECTORY_TEXT_SIZE];
-    enum torc_status status = store_rocks_open(&rocks, text, sizeof(text), &storage->kv);
-    if (status != TORC_OK)
+    enum torc_status status = store_rocks_open(&rocks, text, sizeof(text), &storage->rocks);
+    if (status != TORC_OK) {
         refuse(config, text);
-    return status == TORC_OK;
+        return false;
+    }
+    storage->kv = store_gather_new(base_allocator_system(), storage->rocks, STORAGE_GATHERED_MAX);
+    return true;
 }
 
 static void visit_record(void *context, const struct store_record *record)
@@ -205,8 +210,8 @@ void host_storage_close(struct host_storage *storage)
 {
     host_storage_recovered(storage);
     store_log_close(storage->log);
-    if (storage->kv != NULL)
-        store_kv_close(storage->kv);
+    store_kv_close(storage->kv);
+    store_kv_close(storage->rocks);
     store_directory_close(storage->directory);
     base_pool_fini(&storage->pool);
 }

@@ -182,7 +182,7 @@ void check_effects_applied(struct sim *sim, const struct sim_host *host, uint32_
     uint8_t key[SHARD_KEY_RECORDS_SIZE];
     struct store_value value;
     shard_key_records_write(key, group, slot);
-    if (store_kv_get(host->kv, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK) {
+    if (store_kv_get(host->gather, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK) {
         /* Applied so late, with others after it, that its records may be gone already. */
         if (effective && applied->last_time < clock)
             sim->ledger->effects.unsure |= applied->counters;
@@ -223,7 +223,7 @@ static int64_t in_state(const struct sim *sim, const struct sim_key *key)
     shard_key_data_write(at, group, token, name);
     struct store_value row;
     struct shard_data data;
-    if (store_kv_get(sim->hosts[sim->leaders[group] - 1].kv, NULL,
+    if (store_kv_get(sim->hosts[sim->leaders[group] - 1].gather, NULL,
                      base_bytes_of(at, SHARD_KEY_DATA_SIZE + name.size), &row) != TORC_OK)
         return 0;
     char text[32] = "";

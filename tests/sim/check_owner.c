@@ -9,7 +9,7 @@ static bool read_vnode(struct sim_host *host, uint32_t group, uint32_t vnode,
     uint8_t key[SHARD_KEY_VNODE_SIZE];
     shard_key_vnode_write(key, group, vnode);
     struct store_value value;
-    if (store_kv_get(host->kv, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK)
+    if (store_kv_get(host->gather, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK)
         return false;
     bool whole = shard_vnode_state_read(value.bytes, ret_state) == TORC_OK;
     store_value_release(&value);

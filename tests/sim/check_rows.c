@@ -12,7 +12,7 @@ static struct store_iterator *iterate(const struct sim_host *host, char letter, 
     uint8_t first[SHARD_KEY_SPACE_SIZE], end[SHARD_KEY_SPACE_SIZE];
     shard_key_space_write(first, letter, group);
     shard_key_space_end_write(end, letter, group);
-    return store_kv_iterate(host->kv, NULL, base_bytes_of(first, sizeof(first)),
+    return store_kv_iterate(host->gather, NULL, base_bytes_of(first, sizeof(first)),
                             base_bytes_of(end, sizeof(end)));
 }
 
@@ -49,8 +49,8 @@ static bool is_indexed(const struct sim_host *host, uint32_t group, struct base_
         key.size > sizeof(at) - SHARD_KEY_INDEX_SIZE)
         return false;
     shard_key_index_write(at, group, data->expiry_ms, token, key);
-    if (store_kv_get(host->kv, NULL, base_bytes_of(at, SHARD_KEY_INDEX_SIZE + key.size), &found) !=
-        TORC_OK)
+    if (store_kv_get(host->gather, NULL, base_bytes_of(at, SHARD_KEY_INDEX_SIZE + key.size),
+                     &found) != TORC_OK)
         return false;
     store_value_release(&found);
     return true;
@@ -103,8 +103,8 @@ static void check_index_row(struct sim *sim, const struct sim_host *host, uint32
     struct store_value stored;
     struct shard_data data;
     shard_key_data_write(at, group, token, key);
-    if (store_kv_get(host->kv, NULL, base_bytes_of(at, SHARD_KEY_DATA_SIZE + key.size), &stored) !=
-        TORC_OK)
+    if (store_kv_get(host->gather, NULL, base_bytes_of(at, SHARD_KEY_DATA_SIZE + key.size),
+                     &stored) != TORC_OK)
         return;
     bool same = shard_data_read(stored.bytes, &data) == TORC_OK && data.expiry_ms == expiry_ms;
     if (same && data.version != version)

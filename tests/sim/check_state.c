@@ -10,7 +10,7 @@ static bool read_state(struct sim_host *host, uint32_t group, struct shard_state
     uint8_t key[SHARD_KEY_STATE_SIZE];
     shard_key_state_write(key, group);
     struct store_value value;
-    if (store_kv_get(host->kv, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK)
+    if (store_kv_get(host->gather, NULL, base_bytes_of(key, sizeof(key)), &value) != TORC_OK)
         return false;
     bool whole = shard_state_read(value.bytes, ret_state) == TORC_OK;
     store_value_release(&value);

@@ -61,6 +61,8 @@ static void close_process(struct sim *sim, struct sim_host *host, bool power)
     disk_crash(sim, host, power);
     shard_node_free(host->node);
     host->node = NULL;
+    store_kv_close(host->gather);
+    host->gather = NULL;
     host->turn_us = UINT64_MAX;
     host_resume(sim, host);
 }
@@ -168,6 +170,8 @@ static void stay_away(struct sim *sim, struct sim_host *host)
     sim->coverage->damaged_states++;
     sim_trace(sim, "refuses", host->index, host->life, 0, 0);
     disk_crash(sim, host, false);
+    store_kv_close(host->gather);
+    host->gather = NULL;
 }
 
 /* What the node asked of its state and its memory, and did not get. */
@@ -184,6 +188,13 @@ static void note_met(struct sim *sim, struct sim_host *host,
     host->refused = host->pool.refused;
 }
 
+/* From each batch by itself to more than a whole run writes. */
+static size_t gathered_max(const struct sim *sim)
+{
+    static const size_t sizes[] = {0, 1 << 10, 16 << 10, 256 << 10};
+    return sizes[sim->options.seed % (sizeof(sizes) / sizeof(sizes[0]))];
+}
+
 void host_start(struct sim *sim, struct sim_host *host)
 {
     TORC_ASSERT(host->node == NULL);
@@ -195,8 +206,9 @@ void host_start(struct sim *sim, struct sim_host *host)
     struct shard_node_config config = node_config(sim, host, batch);
     struct store_sim_kv_counters before = store_sim_kv_counters(host->kv);
     const char *text = "";
+    host->gather = store_gather_new(sim->allocator, host->kv, gathered_max(sim));
     enum torc_status status =
-        shard_node_new(&config, host->recovery, host->kv, &host->pool, sim->allocator,
+        shard_node_new(&config, host->recovery, host->gather, &host->pool, sim->allocator,
                        host_now_ms(sim, host), host_wall_ms(sim, host), &text, &host->node);
     shard_recovery_free(host->recovery);
     host->recovery = NULL;

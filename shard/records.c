@@ -14,6 +14,7 @@ enum {
 
 struct shard_record_node {
     struct shard_record_node *next; /* In the table's chain. */
+    uint64_t hash;                  /* Of the id: most others are told apart without their bytes. */
     const struct shard_record_block *block;
     size_t at; /* Where in the block's bytes. */
 };
@@ -118,25 +119,27 @@ static void record_write(uint8_t *at, const struct shard_record *record)
  */
 
 /* The id lies encoded at the start of a record, and is hashed as it lies there. */
-static struct shard_record_node **table_chain(const struct shard_records *records,
-                                              const uint8_t *id)
+static uint64_t id_hash(const uint8_t *id)
+{
+    return base_hash(base_bytes_of(id, TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE));
+}
+
+static struct shard_record_node **table_chain(const struct shard_records *records, uint64_t hash)
 {
     TORC_ASSERT(records->table_size > 0);
-    size_t size = TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE;
-    size_t hash = (size_t)base_hash(base_bytes_of(id, size));
-    return &records->table[hash & (records->table_size - 1)];
+    return &records->table[(size_t)hash & (records->table_size - 1)];
 }
 
 static void table_link(struct shard_records *records, struct shard_record_node *node)
 {
-    struct shard_record_node **chain = table_chain(records, node->block->bytes + node->at);
+    struct shard_record_node **chain = table_chain(records, node->hash);
     node->next = *chain;
     *chain = node;
 }
 
 static void table_unlink(struct shard_records *records, const struct shard_record_node *node)
 {
-    struct shard_record_node **link = table_chain(records, node->block->bytes + node->at);
+    struct shard_record_node **link = table_chain(records, node->hash);
     while (*link != node) {
         TORC_ASSERT(*link != NULL);
         link = &(*link)->next;
@@ -173,8 +176,11 @@ bool shard_records_find(const struct shard_records *records, struct wire_client_
     base_put_le64(id, client.high);
     base_put_le64(id + 8, client.low);
     base_put_le64(id + 16, number);
-    const struct shard_record_node *node = *table_chain(records, id);
+    uint64_t hash = id_hash(id);
+    const struct shard_record_node *node = *table_chain(records, hash);
     for (; node != NULL; node = node->next) {
+        if (node->hash != hash)
+            continue;
         const uint8_t *at = node->block->bytes + node->at;
         if (memcmp(at, id, TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE) != 0)
             continue;
@@ -244,7 +250,8 @@ static void block_take(struct shard_records *records, struct shard_record_block 
     TORC_ASSERT(block->count < block->count_max);
     table_reserve(records);
     struct shard_record_node *node = &block->nodes[block->count++];
-    *node = (struct shard_record_node){.block = block, .at = block->size};
+    *node = (struct shard_record_node){
+        .hash = id_hash(block->bytes + block->size), .block = block, .at = block->size};
     block->size += record_size(record);
     if (record->last_time > block->last_time)
         block->last_time = record->last_time;
@@ -379,7 +386,8 @@ void shard_records_check(const struct shard_records *records)
         uint64_t last_time = 0;
         for (uint32_t k = 0; k < block->count; k++) {
             const struct shard_record_node *node = &block->nodes[k];
-            const struct shard_record_node *found = *table_chain(records, block->bytes + node->at);
+            TORC_ASSERT(node->hash == id_hash(block->bytes + node->at));
+            const struct shard_record_node *found = *table_chain(records, node->hash);
             while (found != NULL && found != node)
                 found = found->next;
             TORC_ASSERT(found == node);

@@ -119,6 +119,7 @@ static enum torc_status open_state(struct shard_node *node, struct node_replica 
         .pending_max = node->config.pending_max,
         .read_batches_max = node->config.read_batches_max,
         .read_mode = replica->birth.lease_ms > 0 ? CONSENSUS_READ_LEASE : CONSENSUS_READ_QUORUM,
+        .entries_max = node->config.entries_max,
         .entry_bytes_max = node->config.entry_bytes_max};
     enum torc_status status = shard_service_new(&config, &replica->birth, node->kv, node->pool,
                                                 node->allocator, &replica->service);

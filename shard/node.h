@@ -36,6 +36,7 @@ struct shard_node_config {
     size_t apply_bytes_max;
     uint64_t request_time_max_ms, records_bytes_max; /* See struct shard_machine_config. */
     uint32_t credit, pending_max, read_batches_max;  /* See struct shard_service_config. */
+    uint32_t entries_max;                            /* The same: of each group. */
     size_t entry_bytes_max;                          /* The same. */
     uint64_t log_size_max; /* Past it entries go although a voter lacks them. */
     uint64_t flush_bytes;  /* Log bytes between two flushes of the state. */

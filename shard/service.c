@@ -10,6 +10,8 @@
 enum {
     SERVICE_REMOVAL_SIZE_MAX = 64 * 1024,
     SERVICE_READ_NONE = UINT32_MAX,
+    SERVICE_WAITING_MAX = 4 << 20, /* Bytes of writes that wait, past which they are refused. */
+    SERVICE_WAITING_KEPT_MAX = 1 << 20, /* What a burst took beyond this is given back. */
 };
 
 /* The reads of one message, waiting for the consensus read that covers them. */
@@ -23,7 +25,18 @@ struct service_reads {
     bool again; /* Not under way: to be begun again from the start. */
 };
 
-/* Requests of the message that is being taken. */
+/*
+ * Admitted writes that are in no entry yet, whole requests back to back. They wait while an entry
+ * is on its way to being chosen, and then go together: the busier the group, the more of them share
+ * one entry, one record of the log, one message to each follower and one sync; an idle group makes
+ * nobody wait.
+ */
+struct service_waiting {
+    uint8_t *bytes;
+    size_t first, end, capacity;
+};
+
+/* Reads of the message that is being taken. */
 struct service_list {
     struct base_bytes *items;
     size_t count, capacity;
@@ -43,6 +56,7 @@ struct shard_service {
     struct shard_group *group;
 
     struct shard_pending *pending;
+    struct service_waiting waiting;
     struct shard_outcomes *outcomes; /* Of applied entries, shown when their batch is written. */
     struct shard_outcomes *answers;  /* Of records and reads, shown at once. */
 
@@ -59,7 +73,7 @@ struct shard_service {
     uint64_t own_slot; /* Of the last entry that the leader made by itself. */
 
     /* Scratch of one REQUEST message, kept. Reads as the group does them, and by a quorum. */
-    struct service_list writes, usual_reads, quorum_reads;
+    struct service_list usual_reads, quorum_reads;
 };
 
 /* ---- Lifecycle
@@ -112,7 +126,7 @@ void shard_service_free(struct shard_service *service)
         base_buffer_unref(service->reads[i].requests);
     base_free(allocator, service->reads,
               service->config.read_batches_max * sizeof(*service->reads));
-    list_free(service, &service->writes);
+    base_array_free(allocator, service->waiting.bytes, &service->waiting.capacity, 1);
     list_free(service, &service->usual_reads);
     list_free(service, &service->quorum_reads);
     shard_outcomes_free(service->outcomes);
@@ -220,89 +234,137 @@ uint32_t shard_service_leader_node(const struct shard_service *service)
 /* ---- Writes
  * --------------------------------------------------------------------------------------- */
 
-/* One entry of `count` writes. TORC_FULL: no room in the pool or the window. */
-static enum torc_status propose_entry(struct shard_service *service,
-                                      const struct base_bytes *writes, size_t count, size_t size,
-                                      uint64_t stamp, struct shard_turn *turn)
+static struct base_bytes waiting_bytes(const struct service_waiting *waiting)
 {
-    struct base_buffer *entry = base_buffer_new(service->pool, size);
+    return base_bytes_of(waiting->bytes + waiting->first, waiting->end - waiting->first);
+}
+
+static void waiting_drop(struct shard_service *service, size_t size)
+{
+    struct service_waiting *waiting = &service->waiting;
+    waiting->first += size;
+    TORC_ASSERT(waiting->first <= waiting->end);
+    if (waiting->first < waiting->end)
+        return;
+    waiting->first = waiting->end = 0;
+    if (waiting->capacity <= SERVICE_WAITING_KEPT_MAX)
+        return;
+    base_array_free(service->allocator, waiting->bytes, &waiting->capacity, 1);
+    waiting->bytes = NULL;
+}
+
+/* False: too much waits already. */
+static bool waiting_add(struct shard_service *service, struct base_bytes request)
+{
+    struct service_waiting *waiting = &service->waiting;
+    size_t size = waiting->end - waiting->first;
+    if (size > 0 && size + request.size > SERVICE_WAITING_MAX)
+        return false;
+    if (waiting->first > 0) {
+        memmove(waiting->bytes, waiting->bytes + waiting->first, size);
+        waiting->first = 0;
+        waiting->end = size;
+    }
+    waiting->bytes = base_array_reserve(service->allocator, waiting->bytes, &waiting->capacity,
+                                        size + request.size, 1);
+    memcpy(waiting->bytes + size, request.data, request.size);
+    waiting->end += request.size;
+    return true;
+}
+
+static struct wire_request request_at(const struct shard_service *service, struct base_bytes bytes)
+{
+    struct wire_request request;
+    enum torc_status status = wire_request_read(bytes, &service->config.machine.limits, &request);
+    TORC_ASSERT(status == TORC_OK);
+    return request;
+}
+
+/* The first of the writes that wait, as many as an entry holds. TORC_FULL: no room in the pool or
+ * the window. */
+static enum torc_status propose_entry(struct shard_service *service, uint64_t stamp,
+                                      struct shard_turn *turn)
+{
+    struct base_bytes waiting = waiting_bytes(&service->waiting);
+    size_t size = 0, next = wire_request_size(waiting);
+    uint32_t count = 0;
+    do {
+        size += next;
+        count++;
+        next = size < waiting.size
+                   ? wire_request_size(base_bytes_of(waiting.data + size, waiting.size - size))
+                   : 0;
+    } while (next > 0 && WIRE_ENTRY_HEADER_SIZE + size + next <= service->config.entry_bytes_max);
+    struct base_buffer *entry = base_buffer_new(service->pool, WIRE_ENTRY_HEADER_SIZE + size);
     if (entry == NULL)
         return TORC_FULL;
-    size_t at = wire_entry_begin(entry->data, size, stamp, (uint32_t)count);
-    for (size_t i = 0; i < count; i++) {
-        memcpy(entry->data + at, writes[i].data, writes[i].size);
-        at += writes[i].size;
-    }
-    TORC_ASSERT(at == size);
+    size_t at = wire_entry_begin(entry->data, entry->size, stamp, count);
+    memcpy(entry->data + at, waiting.data, size);
     enum torc_status status = shard_group_propose(service->group, entry, turn->now_ms);
     base_buffer_unref(entry);
+    if (status == TORC_OK)
+        waiting_drop(service, size);
     return status;
 }
 
-/* The writes were not proposed: nothing happened, and the answer says so. */
-static void refuse_writes(struct shard_service *service, const struct base_bytes *writes,
-                          size_t count, enum torc_status why, struct shard_turn *turn)
+/* What waits was not proposed: nothing happened, and the answer says so. */
+static void refuse_waiting(struct shard_service *service, struct shard_turn *turn)
 {
-    enum wire_answer_status status = why == TORC_FULL ? WIRE_BUSY : WIRE_NOT_LEADER;
-    uint64_t detail = why == TORC_FULL ? 0 : shard_service_leader_node(service);
-    for (size_t i = 0; i < count; i++) {
-        struct wire_request request;
+    uint32_t leader = shard_service_leader_node(service);
+    for (struct base_bytes rest; (rest = waiting_bytes(&service->waiting)).size > 0;) {
+        struct wire_request request = request_at(service, rest);
         uint64_t route;
-        enum torc_status read =
-            wire_request_read(writes[i], &service->config.machine.limits, &request);
-        TORC_ASSERT(read == TORC_OK);
         if (shard_pending_take(service->pending, request.client, request.number, &route))
-            answer_status(service, turn, route, status, request.number, detail);
+            answer_status(service, turn, route, WIRE_NOT_LEADER, request.number, leader);
+        waiting_drop(service, request.encoded.size);
     }
 }
 
-/* The writes of a message: one entry, or as few as hold them. */
-static void propose_writes(struct shard_service *service, uint64_t stamp, struct shard_turn *turn)
+static void propose_waiting(struct shard_service *service, const struct shard_clocks *clocks,
+                            struct shard_turn *turn)
 {
-    const struct base_bytes *writes = service->writes.items;
-    size_t count = service->writes.count;
-    enum torc_status status = TORC_OK;
-    size_t first = 0;
-    while (first < count && status == TORC_OK) {
-        size_t size = WIRE_ENTRY_HEADER_SIZE + writes[first].size, end = first + 1;
-        while (end < count && size + writes[end].size <= service->config.entry_bytes_max)
-            size += writes[end++].size;
-        status = propose_entry(service, &writes[first], end - first, size, stamp, turn);
-        if (status == TORC_OK)
-            first = end;
+    while (service->waiting.end > 0) {
+        struct consensus_info info;
+        shard_group_info(service->group, &info);
+        if (info.inflight >= service->config.entries_max)
+            return;
+        enum torc_status status =
+            propose_entry(service, next_stamp(service, clocks, turn->now_ms), turn);
+        if (status == TORC_FULL)
+            return;
+        if (status != TORC_OK)
+            refuse_waiting(service, turn);
     }
-    if (status != TORC_OK)
-        refuse_writes(service, &writes[first], count - first, status, turn);
 }
 
-/* Takes one request that writes; true: it goes into the message's entry. */
-static bool admit_write(struct shard_service *service, const struct wire_request *request,
+/* Takes one request that writes: it waits for an entry, or is answered. */
+static void admit_write(struct shard_service *service, const struct wire_request *request,
                         uint64_t route, uint64_t stamp, struct shard_turn *turn)
 {
     if (shard_pending_redirect(service->pending, request->client, request->number, route))
-        return false;
+        return;
     if (WIRE_ENTRY_HEADER_SIZE + request->encoded.size > service->config.entry_bytes_max) {
         answer_status(service, turn, route, WIRE_REFUSED, request->number, TORC_TOO_LARGE);
-        return false;
+        return;
     }
     enum torc_status status =
         shard_machine_admit(service->machine, request, stamp, service->answers);
     if (status == TORC_EXISTS) {
         show_answers(service, turn, route);
-        return false;
+        return;
     }
     if (status == TORC_INVALID) {
         bool internal = (request->flags & WIRE_REQUEST_INTERNAL) != 0;
         answer_status(service, turn, route, internal ? WIRE_REFUSED : WIRE_TOO_EARLY,
                       request->number, internal ? TORC_INVALID : 0);
-        return false;
+        return;
     }
-    if (status != TORC_OK || shard_pending_is_full(service->pending)) {
+    if (status != TORC_OK || shard_pending_is_full(service->pending) ||
+        !waiting_add(service, request->encoded)) {
         answer_status(service, turn, route, WIRE_BUSY, request->number, 0);
-        return false;
+        return;
     }
     shard_pending_add(service->pending, request->client, request->number, route);
-    return true;
 }
 
 /* ---- Reads
@@ -481,6 +543,7 @@ static void on_read(void *state, const struct consensus_read *read, struct shard
 static void stop_leading(struct shard_service *service, struct shard_turn *turn)
 {
     uint64_t number, route;
+    refuse_waiting(service, turn);
     while (shard_pending_take_oldest(service->pending, &number, &route))
         answer_status(service, turn, route,
                       TORC_MUTANT(DEPOSED_SAYS_NOT_LEADER) ? WIRE_NOT_LEADER : WIRE_NO_ANSWER,
@@ -530,8 +593,7 @@ static void sort_request(struct shard_service *service, const struct wire_reques
                          struct shard_turn *turn)
 {
     if (wire_request_writes(request)) {
-        if (admit_write(service, request, batch->route, stamp, turn))
-            list_append(service, &service->writes, request->encoded);
+        admit_write(service, request, batch->route, stamp, turn);
     } else if (request->flags == WIRE_REQUEST_QUORUM) {
         list_append(service, &service->quorum_reads, request->encoded);
     } else {
@@ -578,14 +640,12 @@ void shard_service_request(struct shard_service *service, const struct shard_req
     shard_machine_info(service->machine, &machine);
     bool leads = follow_leadership(service, &info, turn) && machine.genesis;
     uint64_t stamp = leads ? next_stamp(service, clocks, turn->now_ms) : 0;
-    service->writes.count = service->usual_reads.count = service->quorum_reads.count = 0;
+    service->usual_reads.count = service->quorum_reads.count = 0;
     sort_requests(service, batch, leads, stamp, turn);
     if (service->usual_reads.count > 0)
         take_reads(service, &service->usual_reads, service->config.read_mode, batch->route, turn);
     if (service->quorum_reads.count > 0)
         take_reads(service, &service->quorum_reads, CONSENSUS_READ_QUORUM, batch->route, turn);
-    if (service->writes.count > 0)
-        propose_writes(service, stamp, turn);
 }
 
 /* ---- The state of the group
@@ -721,9 +781,11 @@ void shard_service_lead(struct shard_service *service, const struct shard_clocks
 {
     struct consensus_info info;
     shard_group_info(service->group, &info);
+    if (!follow_leadership(service, &info, turn))
+        return;
+    propose_waiting(service, clocks, turn);
     /* While what is applied is not written there is no one state to make entries from. */
-    if (!follow_leadership(service, &info, turn) || !info.serving || info.transferring ||
-        shard_group_is_stalled(service->group))
+    if (!info.serving || info.transferring || shard_group_is_stalled(service->group))
         return;
     propose_own_work(service, clocks, turn);
     if (service->reads_again > 0)

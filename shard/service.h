@@ -2,10 +2,10 @@
  * shard/service -- a data group as its clients see it: takes requests, has what writes chosen,
  * reads when it is safe to, and answers. Leads only while its group's consensus does.
  *
- * The way of a request: shard_service_request() validates and admits it, and copies the writes of
- * one message into one entry; consensus has the entry chosen; the group applies it to the machine;
- * the outcome finds its requester in the pending table. Reads of one message share one consensus
- * read and are evaluated together when it is safe.
+ * The way of a request: shard_service_request() validates and admits it; shard_service_lead() makes
+ * one entry of the writes that wait; consensus has the entry chosen; the group applies it to the
+ * machine; the outcome finds its requester in the pending table. Reads of one message share one
+ * consensus read and are evaluated together when it is safe.
  */
 #ifndef TORC_SHARD_SERVICE_H
 #define TORC_SHARD_SERVICE_H
@@ -32,6 +32,7 @@ struct shard_service_config {
     uint32_t pending_max;
     uint32_t read_batches_max; /* Messages with reads that wait at once. */
     enum consensus_read_mode read_mode;
+    uint32_t entries_max;   /* Proposed and not chosen yet, past which writes wait for the next. */
     size_t entry_bytes_max; /* Of one entry: what a record of the log and a message can hold. */
 };
 
@@ -60,8 +61,8 @@ struct shard_request_batch { /* One REQUEST message. */
 void shard_service_request(struct shard_service *service, const struct shard_request_batch *batch,
                            const struct shard_clocks *clocks, struct shard_turn *turn);
 
-/* What the leader does on its own: genesis, ticks, removal of expired keys, and giving up what is
- * pending when leadership is gone. Before shard_group_turn in every turn. */
+/* What the leader does once a turn, before shard_group_turn: proposes the writes that wait;
+ * genesis, ticks, removal of expired keys; and gives up what is pending when leadership is gone. */
 void shard_service_lead(struct shard_service *service, const struct shard_clocks *clocks,
                         struct shard_turn *turn);
 /* Whether shard_service_lead would do something more now. */

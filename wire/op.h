@@ -228,6 +228,11 @@ struct wire_limits {           /* Replicated with the cluster's map; DESIGN sect
  */
 enum torc_status wire_request_read(struct base_bytes bytes, const struct wire_limits *limits,
                                    struct wire_request *ret_request) TORC_MUST_CHECK;
+/* The size of the request that lies first in `bytes`, which wire_request_read has let through. */
+static inline size_t wire_request_size(struct base_bytes bytes)
+{
+    return base_get_le32(bytes.data + 4);
+}
 
 /* Walks the operations of a request that wire_request_read accepted: *cursor starts at 0; false at
  * the end. Apply trusts what was validated: asserts on anything else. */

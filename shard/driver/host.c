@@ -283,6 +283,7 @@ static bool open_node(struct host *host)
                                      .credit = 4096,
                                      .pending_max = 16384,
                                      .read_batches_max = 2048,
+                                     .entries_max = 1,
                                      .entry_bytes_max =
                                          SHARD_LOG_BATCH_SIZE_MAX - STORE_RECORD_HEADER_SIZE,
                                      .log_size_max = config->log_size_max,

@@ -249,6 +249,7 @@ static struct shard_node_config config_usual(void)
                                       .credit = 128,
                                       .pending_max = 256,
                                       .read_batches_max = 64,
+                                      .entries_max = 1,
                                       .entry_bytes_max = 1 << 20,
                                       .log_size_max = 1 << 30,
                                       .flush_bytes = 1 << 20,

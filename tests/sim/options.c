@@ -112,6 +112,9 @@ static void draw_node(struct base_prng *prng, struct sim_options *options)
     options->segment_size = 4u * options->batch_size_max;
     /* No run fills it: a replica that lacks what all logs let go of has no way back yet. */
     node->log_size_max = 1024 * options->segment_size + 4 * node->flush_bytes;
+    /* One is what nodes run with; more of them give deposed leaders more to leave behind. */
+    static const uint32_t entries[] = {1, 2, 8, 64};
+    node->entries_max = entries[options->seed / 4 % (sizeof(entries) / sizeof(entries[0]))];
     node->entry_bytes_max = options->batch_size_max - STORE_RECORD_HEADER_SIZE;
 }
 

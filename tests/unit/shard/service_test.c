@@ -64,6 +64,7 @@ static void bench_init(struct bench *bench, size_t pool_size, size_t entry_bytes
                                           .read_batches_max = READ_BATCHES_MAX,
                                           .read_mode = lease_ms > 0 ? CONSENSUS_READ_LEASE
                                                                     : CONSENSUS_READ_QUORUM,
+                                          .entries_max = 1,
                                           .entry_bytes_max = entry_bytes_max};
     cr_assert_eq(shard_service_new(&config, &bench->birth, bench->rig.kv, &bench->rig.pool,
                                    bench->rig.allocator, &bench->service),
@@ -230,28 +231,61 @@ Test(service, too_many_reads_are_busy)
     bench_end(bench);
 }
 
-/* A window without room: nothing was proposed, and that is what the answer says. */
-Test(service, a_full_window_is_busy)
+static uint64_t last_slot(const struct bench *bench)
+{
+    struct consensus_info info;
+    shard_group_info(bench->rig.group, &info);
+    return info.last;
+}
+
+/* Writes that come while an entry is under way wait, and share the next one. */
+Test(service, writes_that_wait_share_an_entry)
 {
     struct bench *bench = bench_begin();
+    uint64_t before = last_slot(bench);
     bench->rig.cut = true;
-    uint8_t tick[256];
-    size_t size = wire_entry_begin(tick, sizeof(tick), 0, 1);
-    size += shard_tick_write(tick + size, sizeof(tick) - size);
-    for (int i = 0; i < RIG_WINDOW; i++) {
-        struct base_buffer *entry = base_buffer_copy(&bench->rig.pool, base_bytes_of(tick, size));
-        cr_assert_eq(shard_group_propose(bench->rig.group, entry, bench->rig.now_ms), TORC_OK);
-        base_buffer_unref(entry);
+    for (int i = 0; i < 3; i++) {
+        add(bench, put("a", "one"));
+        send(bench);
+        rig_turn(&bench->rig);
     }
-    uint64_t number = add(bench, put("a", "one"));
-    send(bench);
-    rig_run(&bench->rig, 1);
-    cr_assert_eq(status_of(bench, number), WIRE_BUSY);
+    cr_assert_eq(last_slot(bench), before + 1);
+    bench->rig.cut = false;
+    rig_run(&bench->rig, 200);
+    cr_assert_eq(last_slot(bench), before + 2);
+    for (uint64_t number = 1; number <= bench->number; number++)
+        cr_assert_eq(status_of(bench, number), WIRE_DONE);
     bench_end(bench);
 }
 
-/* A pool without room: likewise, for writes and for reads. */
-Test(service, a_full_pool_is_busy)
+/* Past a bound on their bytes they are BUSY, and those before the bound are done. */
+Test(service, too_much_that_waits_is_busy)
+{
+    enum { VALUE_SIZE = 1 << 20, WRITES = 8 };
+    struct bench *bench = bench_begin();
+    bench->rig.cut = true;
+    char *value = calloc(1, VALUE_SIZE);
+    memset(value, 'v', VALUE_SIZE - 1);
+    uint64_t first = add(bench, put("a", "under way"));
+    send(bench);
+    rig_turn(&bench->rig);
+    for (int i = 0; i < WRITES; i++) {
+        add(bench, put("a", value));
+        send(bench);
+        rig_turn(&bench->rig);
+    }
+    cr_assert_eq(status_of(bench, first + 3 + 1), WIRE_BUSY, "3 MiB and their heads wait");
+    cr_assert_eq(status_of(bench, first + WRITES), WIRE_BUSY);
+    bench->rig.cut = false;
+    rig_run(&bench->rig, 200);
+    for (uint64_t number = first; number <= first + 3; number++)
+        cr_assert_eq(status_of(bench, number), WIRE_DONE);
+    free(value);
+    bench_end(bench);
+}
+
+/* A pool without room: reads are BUSY, writes wait for it. */
+Test(service, a_full_pool_lets_writes_wait)
 {
     struct bench *bench = bench_begin();
     struct base_pool *pool = &bench->rig.pool;
@@ -261,9 +295,29 @@ Test(service, a_full_pool_is_busy)
     uint64_t write = add(bench, put("a", "one")), read = add(bench, get("a"));
     send(bench);
     rig_turn(&bench->rig);
-    cr_assert_eq(status_of(bench, write), WIRE_BUSY);
+    cr_assert_null(rig_answer(&bench->rig, write));
     cr_assert_eq(status_of(bench, read), WIRE_BUSY);
     base_buffer_unref(hog);
+    rig_run(&bench->rig, 20);
+    cr_assert_eq(status_of(bench, write), WIRE_DONE);
+    bench_end(bench);
+}
+
+/* Who lost its leadership refuses what waited: nothing of it can have happened. */
+Test(service, what_waited_under_a_lost_leadership_was_not_done)
+{
+    struct bench *bench = bench_begin();
+    bench->rig.cut = true;
+    uint64_t proposed = add(bench, put("a", "one"));
+    send(bench);
+    rig_turn(&bench->rig);
+    uint64_t waiting = add(bench, put("a", "two"));
+    send(bench);
+    rig_turn(&bench->rig);
+    rig_depose(&bench->rig);
+    rig_run(&bench->rig, 2);
+    cr_assert_eq(status_of(bench, proposed), WIRE_NO_ANSWER);
+    cr_assert_eq(status_of(bench, waiting), WIRE_NOT_LEADER);
     bench_end(bench);
 }
 
@@ -445,7 +499,7 @@ Test(service, a_leadership_of_no_turn_leaves_nothing_behind)
     rig_depose(&bench->rig);
     bench->rig.lead = lead;
     rig_run(&bench->rig, 2);
-    cr_assert_eq(status_of(bench, number), WIRE_NO_ANSWER);
+    cr_assert_eq(status_of(bench, number), WIRE_NOT_LEADER);
     bench_end(bench);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "admin/init.h"
-#include "admin/load.h"
+#include "admin/ping.h"
 #include "admin/report.h"
 #include "admin/status.h"
 #include "admin/target.h"
@@ -122,7 +122,7 @@ int admin_dev_wait_all(const struct admin_dev *dev, uint64_t deadline_ms,
         admin_status_free(&status);
         if (foreign)
             return 1;
-        if (served && admin_load_ping(dev->port, PING_MS))
+        if (served && admin_ping(dev->port, PING_MS))
             return 0;
         if (*stop != 0)
             return admin_fail("interrupted before the cluster served");
@@ -148,7 +148,7 @@ int admin_dev_wait_process(const struct admin_dev *dev, size_t index, uint64_t d
         if (process_ended(dev, index))
             return 1;
         if (admin_dev_is_router(dev, index)) {
-            answers = admin_load_ping(dev->port, PING_MS);
+            answers = admin_ping(dev->port, PING_MS);
         } else {
             admin_status_gather(&target, &status);
             answers = status.nodes[0].reply != NULL;

@@ -189,18 +189,35 @@ static void spread_print(const struct admin_dev *dev, const struct admin_dataset
     torc__wire__map__free_unpacked(map, NULL);
 }
 
+/* Addresses of the nodes, for libtorc. */
+struct seeds {
+    char text[ADMIN_DEV_NODES_MAX][ADMIN_DEV_ADDRESS_SIZE];
+    const char *list[ADMIN_DEV_NODES_MAX];
+};
+
+/* Borrows from `dev` and `seeds`. */
+static struct admin_load_target load_target(const struct admin_dev *dev, struct seeds *seeds)
+{
+    for (uint32_t i = 0; i < dev->node_count; i++)
+        seeds->list[i] = admin_dev_address(dev, i, seeds->text[i]);
+    return (struct admin_load_target){
+        .cluster = dev->cluster, .seeds = seeds->list, .seed_count = dev->node_count};
+}
+
 static int dataset_load(const struct up *up, const struct admin_dataset *dataset,
                         const char *digest_path)
 {
     char count[ADMIN_NUMBER_SIZE], bytes[ADMIN_NUMBER_SIZE], took[ADMIN_NUMBER_SIZE],
         rate[ADMIN_NUMBER_SIZE];
     struct admin_load_result result;
+    struct seeds seeds;
+    struct admin_load_target target = load_target(&up->dev, &seeds);
     printf("loading %s keys (%s) from %s\n", admin_count(dataset->count, count),
            admin_bytes(dataset->bytes, bytes), dataset->source);
     fflush(stdout);
     int code = admin_digest_write(digest_path, ADMIN_DIGEST_LOADING, dataset);
     if (code == 0)
-        code = admin_load_run(up->dev.port, dataset, &stop_asked, &result);
+        code = admin_load_run(&target, dataset, &stop_asked, &result);
     if (code == 0)
         code = admin_digest_write(digest_path, ADMIN_DIGEST_LOADED, dataset);
     if (code != 0)
@@ -232,6 +249,8 @@ static int data_load(struct up *up)
     char path[PATH_MAX];
     struct admin_digest digest;
     struct admin_dataset dataset;
+    struct seeds seeds;
+    struct admin_load_target target = load_target(&up->dev, &seeds);
     admin_dev_file_path(&up->dev, "load.digest", path);
     int code = admin_digest_read(path, &digest);
     if (code != 0)
@@ -242,7 +261,7 @@ static int data_load(struct up *up)
                                 "(another --dir)",
                                 digest.source, up->dev.dir);
         else
-            code = admin_load_check(up->dev.port, &digest, SAMPLE_COUNT);
+            code = admin_load_check(&target, &digest, SAMPLE_COUNT);
         sample_keep(up, digest.entries[digest.count / 2].key);
         if (code == 1)
             admin_fail("nothing is loaded again; if you changed such keys yourself, start with "

@@ -1,11 +1,9 @@
 #include "admin/load.h"
 
-#include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "admin/progress.h"
@@ -14,167 +12,145 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/prng.h"
+#include "router/torc.h"
 
 enum {
-    INFLIGHT_MAX = 1024,          /* Commands without an answer, */
-    INFLIGHT_BYTES_MAX = 4 << 20, /* and their bytes. */
-    ANSWER_MS_MAX = 10000,        /* Then the connection counts as lost. */
+    INFLIGHT_MAX = 1024,         /* Puts under way, */
+    INFLIGHT_SIZE_MAX = 4 << 20, /* and their bytes. */
+    TIMEOUT_MS = 10000,          /* Of one try. */
     NO_PROGRESS_MS_MAX = 60000,
-    RETRY_PAUSE_MS = 100,
+    WAIT_MS = 100, /* For a completion, before *stop is looked at again. */
     KEY_TEXT_SIZE = 120,
 };
 
-static redisContext *connection_open(uint16_t port, unsigned timeout_ms)
+static struct torc_bytes bytes_of(struct base_bytes bytes)
 {
-    struct timeval bound = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-    redisContext *context = redisConnectWithTimeout("127.0.0.1", port, bound);
-    if (context == NULL)
-        return NULL;
-    if (context->err != 0 || redisSetTimeout(context, bound) != REDIS_OK) {
-        redisFree(context);
-        return NULL;
-    }
-    return context;
+    return torc_bytes(bytes.data, bytes.size);
 }
 
-bool admin_load_ping(uint16_t port, unsigned timeout_ms)
+static const char *key_text(struct base_bytes key, char text[KEY_TEXT_SIZE])
 {
-    redisContext *context = connection_open(port, timeout_ms);
-    if (context == NULL)
-        return false;
-    redisReply *reply = redisCommand(context, "PING");
-    bool good =
-        reply != NULL && reply->type == REDIS_REPLY_STATUS && strcmp(reply->str, "PONG") == 0;
-    freeReplyObject(reply);
-    redisFree(context);
-    return good;
+    base_log_quote(text, KEY_TEXT_SIZE, (const char *)key.data, key.size);
+    return text;
+}
+
+/* NULL: said. */
+static struct torc *handle_open(const struct admin_load_target *target)
+{
+    struct torc_options options = {.struct_size = sizeof(options),
+                                   .cluster = target->cluster,
+                                   .seeds = target->seeds,
+                                   .seed_count = target->seed_count,
+                                   .completion = TORC_COMPLETE_BY_DISPATCH,
+                                   .timeout_ms = TIMEOUT_MS,
+                                   .inflight_max = INFLIGHT_MAX,
+                                   .inflight_size_max = INFLIGHT_SIZE_MAX};
+    char text[TORC_TEXT_SIZE];
+    struct torc *torc;
+    if (torc_open(&options, text, &torc) == TORC_OK)
+        return torc;
+    admin_fail("the cluster cannot be reached: %s", text);
+    return NULL;
 }
 
 /* ---- Loading --------------------------------------------------------------------------------- */
 
-/* Places in the data set, in the order in which they wait. Never holds one place twice. */
-struct queue {
-    uint32_t *places;
-    size_t head, count, capacity;
-};
-
-static void queue_push(struct queue *queue, uint32_t place)
-{
-    TORC_ASSERT(queue->count < queue->capacity);
-    queue->places[(queue->head + queue->count++) % queue->capacity] = place;
-}
-
-static uint32_t queue_pop(struct queue *queue)
-{
-    TORC_ASSERT(queue->count > 0);
-    uint32_t place = queue->places[queue->head];
-    queue->head = (queue->head + 1) % queue->capacity;
-    queue->count--;
-    return place;
-}
-
 struct loader {
+    struct torc *torc;
+    struct torc_request *request; /* Filled anew for each put. */
     const struct admin_dataset *dataset;
-    uint16_t port;
-    redisContext *context; /* NULL: not connected. */
-    size_t next;           /* First pair that was never sent. */
-    struct queue again;    /* To be sent again. */
-    struct queue sent;     /* Sent and not answered, in order. */
-    size_t sent_bytes;
+    size_t next;                  /* First pair that was never sent. */
+    uint32_t again[INFLIGHT_MAX]; /* To be sent again. */
+    size_t again_count, under_way;
     uint64_t done, retried;
-    uint64_t progress_ms; /* When the last SET was acknowledged. */
+    uint64_t progress_ms; /* When the last put was acknowledged. */
+    bool refused;         /* Said. */
 };
 
-static size_t pair_size(const struct loader *loader, uint32_t place)
+/* What a completion is told: which put of which load. */
+struct put {
+    struct loader *loader;
+    uint32_t place; /* In the data set. */
+    struct put *next_free;
+};
+
+struct put_pool {
+    struct put list[INFLIGHT_MAX];
+    struct put *free;
+};
+
+static struct put_pool put_pool; /* One load at a time. */
+
+static bool passes(enum torc_status status)
 {
-    const struct admin_pair *pair = &loader->dataset->pairs[place];
-    return pair->key.size + pair->value.size;
+    return status == TORC_TIMEOUT || status == TORC_UNKNOWN || status == TORC_BUSY;
 }
 
-/* Everything without an answer goes back to be sent again. */
-static void connection_lost(struct loader *loader)
+static void on_put(void *context, const struct torc_reply *reply)
 {
-    while (loader->sent.count > 0)
-        queue_push(&loader->again, queue_pop(&loader->sent));
-    loader->sent_bytes = 0;
-    redisFree(loader->context);
-    loader->context = NULL;
-}
-
-/* Fills the pipeline up to its bounds. */
-static void pipeline_fill(struct loader *loader)
-{
-    while (loader->sent.count < INFLIGHT_MAX && loader->sent_bytes < INFLIGHT_BYTES_MAX) {
-        uint32_t place;
-        if (loader->again.count > 0) {
-            place = queue_pop(&loader->again);
-            loader->retried++;
-        } else if (loader->next < loader->dataset->count) {
-            place = (uint32_t)loader->next++;
-        } else {
-            return;
-        }
-        const struct admin_pair *pair = &loader->dataset->pairs[place];
-        const char *words[] = {"SET", (const char *)pair->key.data, (const char *)pair->value.data};
-        size_t sizes[] = {3, pair->key.size, pair->value.size};
-        TORC_ASSERT(redisAppendCommandArgv(loader->context, 3, words, sizes) == REDIS_OK);
-        queue_push(&loader->sent, place);
-        loader->sent_bytes += pair_size(loader, place);
-    }
-}
-
-/* An error after which the same SET may succeed. */
-static bool error_passes(const char *text)
-{
-    static const char *const passing[] = {"UNKNOWN", "TIMEOUT", "BUSY", "TRYAGAIN", "CLUSTERDOWN"};
-    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
-        size_t size = strlen(passing[i]);
-        if (strncmp(text, passing[i], size) == 0 && (text[size] == ' ' || text[size] == '\0'))
-            return true;
-    }
-    return false;
-}
-
-/* Takes one answer; false when the load must end, said. */
-static bool answer_take(struct loader *loader)
-{
-    redisReply *reply = NULL;
-    if (redisGetReply(loader->context, (void **)&reply) != REDIS_OK) {
-        connection_lost(loader);
-        return true;
-    }
-    uint32_t place = queue_pop(&loader->sent);
-    loader->sent_bytes -= pair_size(loader, place);
-    bool good = true;
-    if (reply->type == REDIS_REPLY_STATUS) {
+    struct put *put = context;
+    struct loader *loader = put->loader;
+    enum torc_status status = torc_reply_status(reply);
+    loader->under_way--;
+    if (status == TORC_OK) {
         loader->done++;
         loader->progress_ms = admin_now_ms();
-    } else if (reply->type == REDIS_REPLY_ERROR && error_passes(reply->str)) {
-        queue_push(&loader->again, place);
-        admin_sleep_ms(RETRY_PAUSE_MS / 10);
-    } else {
+    } else if (passes(status)) {
+        loader->again[loader->again_count++] = put->place;
+    } else if (status != TORC_CLOSED && !loader->refused) {
         char key[KEY_TEXT_SIZE];
-        const struct base_bytes *name = &loader->dataset->pairs[place].key;
-        base_log_quote(key, sizeof(key), (const char *)name->data, name->size);
-        admin_fail("SET %s was refused: %s", key,
-                   reply->type == REDIS_REPLY_ERROR ? reply->str : "not an OK");
-        good = false;
+        loader->refused = true;
+        admin_fail("SET %s was refused: %s", key_text(loader->dataset->pairs[put->place].key, key),
+                   torc_reply_text(reply));
     }
-    freeReplyObject(reply);
-    return good;
+    put->next_free = put_pool.free;
+    put_pool.free = put;
 }
 
+/* False: not now. */
+static bool put_send(struct loader *loader, uint32_t place)
+{
+    const struct admin_pair *pair = &loader->dataset->pairs[place];
+    struct put *put = put_pool.free;
+    if (put == NULL)
+        return false;
+    torc_request_clear(loader->request);
+    (void)torc_request_put(loader->request, bytes_of(pair->key), bytes_of(pair->value), NULL);
+    put->loader = loader;
+    put->place = place;
+    enum torc_status status = torc_submit(loader->torc, loader->request, NULL, on_put, put);
+    if (status == TORC_OK) {
+        put_pool.free = put->next_free;
+        loader->under_way++;
+    } else if (status != TORC_BUSY) {
+        char key[KEY_TEXT_SIZE];
+        loader->refused = true;
+        admin_fail("SET %s was refused: %s", key_text(pair->key, key), torc_status_text(status));
+    }
+    return status == TORC_OK;
+}
+
+/* As much as may be under way. */
+static void puts_send(struct loader *loader)
+{
+    while (loader->again_count > 0 && put_send(loader, loader->again[loader->again_count - 1])) {
+        loader->again_count--;
+        loader->retried++;
+    }
+    while (loader->again_count == 0 && loader->next < loader->dataset->count && !loader->refused &&
+           put_send(loader, (uint32_t)loader->next))
+        loader->next++;
+}
+
+/* False when the load must end, said. */
 static bool load_step(struct loader *loader)
 {
-    if (loader->context == NULL) {
-        loader->context = connection_open(loader->port, ANSWER_MS_MAX);
-        if (loader->context == NULL)
-            admin_sleep_ms(RETRY_PAUSE_MS);
-    } else {
-        pipeline_fill(loader);
-        if (!answer_take(loader))
-            return false;
-    }
+    struct pollfd ready = {.fd = torc_fd(loader->torc), .events = POLLIN};
+    puts_send(loader);
+    (void)poll(&ready, 1, WAIT_MS);
+    torc_dispatch(loader->torc, 0);
+    if (loader->refused)
+        return false;
     if (admin_now_ms() - loader->progress_ms <= NO_PROGRESS_MS_MAX)
         return true;
     admin_fail("loading: nothing was acknowledged for %d s, %" PRIu64 " of %zu keys are loaded",
@@ -182,22 +158,36 @@ static bool load_step(struct loader *loader)
     return false;
 }
 
-int admin_load_run(uint16_t port, const struct admin_dataset *dataset,
+static bool load_all(struct loader *loader, const volatile sig_atomic_t *stop,
+                     struct admin_progress *progress)
+{
+    bool good = true;
+    put_pool.free = NULL;
+    for (size_t i = 0; i < INFLIGHT_MAX; i++) {
+        put_pool.list[i].next_free = put_pool.free;
+        put_pool.free = &put_pool.list[i];
+    }
+    loader->progress_ms = admin_now_ms();
+    while (good && *stop == 0 && loader->done < loader->dataset->count) {
+        good = load_step(loader);
+        admin_progress_show(progress, loader->done);
+    }
+    admin_progress_end(progress, loader->done);
+    return good;
+}
+
+int admin_load_run(const struct admin_load_target *target, const struct admin_dataset *dataset,
                    const volatile sig_atomic_t *stop, struct admin_load_result *ret_result)
 {
-    uint32_t places[2][INFLIGHT_MAX];
-    struct loader loader = {.dataset = dataset, .port = port, .progress_ms = admin_now_ms()};
-    loader.sent = (struct queue){.places = places[0], .capacity = INFLIGHT_MAX};
-    loader.again = (struct queue){.places = places[1], .capacity = INFLIGHT_MAX};
+    struct loader loader = {.dataset = dataset, .torc = handle_open(target)};
     struct admin_progress progress;
+    if (loader.torc == NULL)
+        return 1;
+    loader.request = torc_request_new();
     admin_progress_start(&progress, stdout, "loading", "keys", dataset->count);
-    bool good = true;
-    while (good && *stop == 0 && loader.done < dataset->count) {
-        good = load_step(&loader);
-        admin_progress_show(&progress, loader.done);
-    }
-    admin_progress_end(&progress, loader.done);
-    redisFree(loader.context);
+    bool good = load_all(&loader, stop, &progress);
+    torc_close(loader.torc);
+    torc_request_free(loader.request);
     if (good && loader.done < dataset->count)
         return admin_fail("loading was interrupted after %" PRIu64
                           " keys; `dev up` again, with the same "
@@ -212,62 +202,65 @@ int admin_load_run(uint16_t port, const struct admin_dataset *dataset,
 
 /* ---- Checking -------------------------------------------------------------------------------- */
 
-/* GETs entry i: 0 as loaded; 1 missing or different or not readable, said. */
-static int entry_check(redisContext *context, const struct admin_digest *digest, size_t i)
+/* Reads entry i: 0 as loaded; 1 missing or different or not readable, said. */
+static int entry_check(struct torc *torc, const struct admin_digest *digest, size_t i)
 {
     char key[KEY_TEXT_SIZE];
     const struct admin_digest_entry *entry = &digest->entries[i];
-    base_log_quote(key, sizeof(key), (const char *)entry->key.data, entry->key.size);
-    redisReply *reply = redisCommand(context, "GET %b", entry->key.data, entry->key.size);
+    struct torc_reply *reply = torc_get(torc, bytes_of(entry->key), NULL);
+    const struct torc_result *result = torc_reply_result(reply, 0);
+    key_text(entry->key, key);
     int code = 0;
-    if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
-        code = admin_fail("GET %s: %s", key, reply == NULL ? context->errstr : reply->str);
-    else if (reply->type != REDIS_REPLY_STRING)
+    if (result == NULL)
+        code = admin_fail("GET %s: %s", key, torc_reply_text(reply));
+    else if (torc_reply_status(reply) == TORC_NOT_FOUND)
         code = admin_fail("key %s, which was loaded from %s, is missing", key, digest->source);
-    else if (base_hash(base_bytes_of(reply->str, reply->len)) != entry->hash)
+    else if (torc_reply_status(reply) != TORC_OK)
+        code = admin_fail("GET %s: %s", key, torc_reply_text(reply));
+    else if (base_hash(base_bytes_of(result->bytes.data, result->bytes.size)) != entry->hash)
         code = admin_fail("the value of key %s differs from the one loaded from %s: its XXH3-64 is "
                           "%016" PRIx64 ", loaded was %016" PRIx64,
-                          key, digest->source, base_hash(base_bytes_of(reply->str, reply->len)),
+                          key, digest->source,
+                          base_hash(base_bytes_of(result->bytes.data, result->bytes.size)),
                           entry->hash);
-    freeReplyObject(reply);
+    torc_reply_free(reply);
     return code;
 }
 
-static int sample_check(redisContext *context, const struct admin_digest *digest,
-                        size_t sample_count)
+static int sample_check(struct torc *torc, const struct admin_digest *digest, size_t sample_count)
 {
     uint64_t seed;
     TORC_ASSERT(getrandom(&seed, sizeof(seed), 0) == sizeof(seed));
     struct base_prng prng = base_prng_seeded(seed);
     int code = 0;
     for (size_t i = 0; i < sample_count && code == 0; i++)
-        code = entry_check(context, digest, base_prng_range(&prng, 0, digest->count - 1));
+        code = entry_check(torc, digest, base_prng_range(&prng, 0, digest->count - 1));
     return code;
 }
 
-int admin_load_check(uint16_t port, const struct admin_digest *digest, size_t sample_count)
+int admin_load_check(const struct admin_load_target *target, const struct admin_digest *digest,
+                     size_t sample_count)
 {
     TORC_ASSERT(digest->count > 0);
     char counts[2][ADMIN_NUMBER_SIZE];
-    redisContext *context = connection_open(port, ANSWER_MS_MAX);
-    redisReply *reply = context == NULL ? NULL : redisCommand(context, "DBSIZE");
+    struct torc *torc = handle_open(target);
+    if (torc == NULL)
+        return 1;
+    uint64_t count;
+    enum torc_status status = torc_count(torc, NULL, &count);
     int code = 1;
-    if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
-        admin_fail("DBSIZE: %s", reply != NULL     ? reply->str
-                                 : context != NULL ? context->errstr
-                                                   : "no connection");
+    if (status != TORC_OK) {
+        admin_fail("the keys could not be counted: %s", torc_status_text(status));
     } else {
-        uint64_t count = (uint64_t)reply->integer;
         printf("the cluster holds %s keys; %s were loaded from %s\n", admin_count(count, counts[0]),
                admin_count(digest->count, counts[1]), digest->source);
         fflush(stdout);
-        code = sample_check(context, digest, sample_count);
+        code = sample_check(torc, digest, sample_count);
         for (size_t i = 0; code == 0 && count < digest->count && i < digest->count; i++)
-            code = entry_check(context, digest, i);
+            code = entry_check(torc, digest, i);
         if (code == 0)
             printf("%zu of them, drawn at random, hold what was loaded\n", sample_count);
     }
-    freeReplyObject(reply);
-    redisFree(context);
+    torc_close(torc);
     return code;
 }

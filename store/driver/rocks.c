@@ -21,6 +21,8 @@ enum {
     FREE_CHECK_SIZE = 256 << 10, /* Bytes written between two looks at the disk's free space. */
 };
 
+#define MEMTABLE_FILTER_SHARE 0.02 /* Of the write buffer. */
+
 struct store_snapshot {
     const rocksdb_snapshot_t *snapshot;
     rocksdb_readoptions_t *options;
@@ -317,8 +319,8 @@ static const struct store_kv_table rocks_table = {.get = rocks_get,
 struct store_rocks_config store_rocks_config_default(const char *path)
 {
     return (struct store_rocks_config){.path = path,
-                                       .write_buffer_size = 64 << 20,
-                                       .block_cache_size = 64 << 20,
+                                       .write_buffer_size = 16 << 20,
+                                       .block_cache_size = 256 << 20,
                                        .open_files_max = 512,
                                        .background_jobs_max = 2,
                                        .free_size_min = 512 << 20};
@@ -340,6 +342,9 @@ static rocksdb_options_t *options_new(const struct store_rocks_config *config)
     rocksdb_options_set_max_log_file_size(options, 1 << 20);
     rocksdb_options_set_keep_log_file_num(options, 4);
     rocksdb_options_set_stats_dump_period_sec(options, 0);
+    /* A read of a key that was not written lately does not walk the skip list. */
+    rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_FILTER_SHARE);
+    rocksdb_options_set_memtable_whole_key_filtering(options, 1);
 
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
     rocksdb_cache_t *cache = rocksdb_cache_create_lru(config->block_cache_size);

@@ -192,7 +192,8 @@ static void *begin(const struct base_allocator *allocator, const char *folder, u
     deliver_map(routing);
     settle(routing);
     deliver_welcome(routing);
-    enum torc_status status = router_connection_opened(routing->router, &routing->client);
+    struct router_peer peer = {.address = "127.0.0.1:40000", .local = "127.0.0.1:7379"};
+    enum torc_status status = router_connection_opened(routing->router, &peer, &routing->client);
     TORC_ASSERT(status == TORC_OK);
     return routing;
 }

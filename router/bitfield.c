@@ -188,14 +188,16 @@ static int64_t number_of(const struct step *step, uint64_t bits)
 /* Adds, and tells of the sum how it is to be taken; false: it is too large or too small. */
 static bool add(const struct step *step, int64_t number, int64_t delta, int64_t *ret_sum)
 {
-    int64_t max = (int64_t)(~UINT64_C(0) >> (step->is_signed ? 65 - step->bits : 64 - step->bits));
+    int64_t max = (int64_t)(~UINT64_C(0) >> (64 - step->bits) >> (step->is_signed ? 1 : 0));
     int64_t min = step->is_signed ? -max - 1 : 0;
     int64_t sum;
     bool above = __builtin_add_overflow(number, delta, &sum) ? delta > 0 : sum > max;
     bool below = __builtin_add_overflow(number, delta, &sum) ? delta < 0 : sum < min;
     *ret_sum = sum; /* To 64 bits; what is kept of it wraps to fewer. */
-    /* SET of a negative number where there is no sign: Redis takes it for a very large one. */
-    if (step->type == STEP_SET && !step->is_signed && below)
+    /* SET of a negative number where there is no sign: Redis takes it for a very large one; so it
+     * does where there is a sign when the way up to the largest is no number of 64 bits. */
+    if (step->type == STEP_SET && below &&
+        (!step->is_signed || __builtin_sub_overflow(max, number, &(int64_t){0})))
         above = true;
     if (step->overflow == OVERFLOW_SAT && (above || below))
         *ret_sum = above ? max : min;

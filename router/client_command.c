@@ -382,12 +382,58 @@ static void unblock(struct router_serving *serving)
         router_reply_integer(serving->out, 0);
 }
 
+/* Whether a client has the id; else an error was replied. */
+static bool redirect_exists(struct router_serving *serving, struct base_bytes word)
+{
+    struct router *router = serving->router;
+    int64_t id;
+    if (!router_number_read(word, &id)) {
+        router_serving_fail(serving, "ERR value is not an integer or out of range");
+        return false;
+    }
+    struct router_connection **list = connections_sorted(router);
+    bool exists = find_id(list, router->connection_count, id) != NULL;
+    base_free(router->allocator, list, router->connection_count * sizeof(*list));
+    if (!exists)
+        router_serving_fail(serving, "ERR The client ID you want redirect to does not exist");
+    return exists;
+}
+
+/* Whether the options behind ON or OFF are such; else an error was replied. */
+static bool tracking_options(struct router_serving *serving)
+{
+    bool redirected = false;
+    for (size_t i = 3; i < serving->arg_count; i++) {
+        struct base_bytes word = serving->args[i];
+        bool more = i + 1 < serving->arg_count;
+        if (more && router_word_is(word, "redirect")) {
+            if (redirected) {
+                router_serving_fail(serving,
+                                    "ERR A client can only redirect to a single other client");
+                return false;
+            }
+            if (!redirect_exists(serving, serving->args[++i]))
+                return false;
+            redirected = true;
+        } else if (more && router_word_is(word, "prefix")) {
+            i++;
+        } else if (!router_word_is(word, "bcast") && !router_word_is(word, "optin") &&
+                   !router_word_is(word, "optout") && !router_word_is(word, "noloop")) {
+            router_serving_fail(serving, "ERR syntax error");
+            return false;
+        }
+    }
+    return true;
+}
+
 static void tracking(struct router_serving *serving)
 {
+    if (!tracking_options(serving))
+        return;
     if (router_word_is(serving->args[2], "on"))
         router_serving_fail(serving, "ERR CLIENT TRACKING is not supported: a router is not told "
                                      "of changes");
-    else if (router_word_is(serving->args[2], "off") && serving->arg_count == 3)
+    else if (router_word_is(serving->args[2], "off"))
         router_serving_ok(serving);
     else
         router_serving_fail(serving, "ERR syntax error");

@@ -279,7 +279,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "doesn't exist.",
      "Exact decimal arithmetic, rounded to 17 digits behind the point: Redis adds in binary and "
      "shows its errors, as in 200 + 5.6. No hexadecimal numbers; up to 4932 digits before the "
-     "point."},
+     "point. An infinite increment is refused before the value is looked at, and an infinite value "
+     "is no number."},
     {ROUTER_INFO, "info", -1, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "server", "1.0.0",
      "O(1)", "[section [section ...]]", "Returns information and statistics about the server.",
      "Of this router. Sections: server, clients, memory, persistence, stats, replication, modules, "
@@ -650,8 +651,7 @@ size_t router_command_key_count(const struct router_command *command, size_t arg
     return last < first ? 0 : (last - first) / (size_t)command->key_step + 1;
 }
 
-/* At most `max` bytes, up to the first zero byte: as Redis shows words in errors. */
-static struct base_bytes shown(struct base_bytes word, size_t max)
+struct base_bytes router_command_shown(struct base_bytes word, size_t max)
 {
     if (word.size > max)
         word.size = max;
@@ -666,11 +666,11 @@ static void error_unknown(const struct base_bytes *args, size_t arg_count,
 {
     enum { SHOWN_MAX = 128 };
     router_buffer_text(error, "ERR unknown command '");
-    router_buffer_append(error, shown(args[0], SHOWN_MAX));
+    router_buffer_append(error, router_command_shown(args[0], SHOWN_MAX));
     router_buffer_text(error, "', with args beginning with: ");
     size_t start = error->size;
     for (size_t i = 1; i < arg_count && error->size - start < SHOWN_MAX; i++) {
-        struct base_bytes word = shown(args[i], SHOWN_MAX - (error->size - start));
+        struct base_bytes word = router_command_shown(args[i], SHOWN_MAX - (error->size - start));
         router_buffer_text(error, "'");
         router_buffer_append(error, word);
         router_buffer_text(error, "' ");
@@ -681,7 +681,7 @@ static void error_unknown_sub(const struct router_command *container, struct bas
                               struct router_buffer *error)
 {
     router_buffer_text(error, "ERR unknown subcommand '");
-    router_buffer_append(error, shown(name, 128));
+    router_buffer_append(error, router_command_shown(name, 128));
     router_buffer_text(error, "'. Try ");
     for (const char *at = container->name; *at != '\0'; at++) {
         char upper = (char)(*at - 'a' + 'A');

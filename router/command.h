@@ -195,6 +195,8 @@ size_t router_command_sub_count(const struct router_command *command);
 bool router_command_is_container(const struct router_command *command);
 /* Whether `arg_count` words (the name included) fit the arity. */
 bool router_command_arity_fits(const struct router_command *command, size_t arg_count);
+/* At most `max` bytes, up to the first zero byte: as Redis shows words in errors. */
+struct base_bytes router_command_shown(struct base_bytes word, size_t max);
 /* How many keys a command of that many words has. */
 size_t router_command_key_count(const struct router_command *command, size_t arg_count);
 

@@ -91,7 +91,7 @@ static void graph(struct base_bytes event, struct router_buffer *out)
 {
     struct router_buffer text = router_buffer_empty(out->allocator);
     router_buffer_text(&text, "ERR No samples available for event '");
-    router_buffer_append(&text, event);
+    router_buffer_append(&text, router_command_shown(event, event.size));
     router_buffer_text(&text, "'");
     router_reply_error_bytes(out, router_buffer_bytes(&text));
     router_buffer_fini(&text);

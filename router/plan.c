@@ -248,6 +248,8 @@ static bool plan_getdel(struct planning *planning)
     return true;
 }
 
+enum { REDIS_SIZE_MAX = 512 * 1024 * 1024 }; /* Of its values. */
+
 static bool plan_setrange(struct planning *planning)
 {
     int64_t offset;
@@ -255,6 +257,8 @@ static bool plan_setrange(struct planning *planning)
         return false;
     if (offset < 0)
         return fail(planning, "ERR offset is out of range");
+    if (planning->args[3].size > 0 && (uint64_t)offset + planning->args[3].size > REDIS_SIZE_MAX)
+        return fail(planning, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     planning->plan->op.type = WIRE_OP_SET_RANGE;
     planning->plan->op.a = (uint64_t)offset;
     planning->plan->op.value = planning->args[3];
@@ -369,7 +373,7 @@ static bool expire_condition(struct planning *planning, enum wire_condition *ret
             lt = true;
         } else {
             router_buffer_text(planning->error, "ERR Unsupported option ");
-            router_buffer_append(planning->error, word);
+            router_buffer_append(planning->error, router_command_shown(word, word.size));
             return false;
         }
     }

@@ -32,7 +32,7 @@ void router_serving_fail_word(struct router_serving *serving, const char *before
     struct router_buffer *text = &serving->router->scratch;
     text->size = 0;
     router_buffer_text(text, before);
-    router_buffer_append(text, word);
+    router_buffer_append(text, router_command_shown(word, word.size));
     router_buffer_text(text, after);
     serving->router->stats.errors++;
     router_reply_error_bytes(serving->out, router_buffer_bytes(text));

@@ -32,7 +32,8 @@ skips=()    # "name: reason".
 bazel_flags=(--noshow_progress --jobs="$(nproc)")
 long_flags=()
 if ((long)); then
-    long_flags=(--test_timeout=3600 --test_env=TORC_FUZZ_INPUTS=100000000 --test_env=TORC_FUZZ_MS=60000)
+    long_flags=(--test_timeout=3600 --test_env=TORC_FUZZ_INPUTS=100000000 --test_env=TORC_FUZZ_MS=60000
+        --test_env=TORC_DIFFER_COMMANDS=2000000)
 fi
 output_base=$(bazel info output_base 2>/dev/null) || fail "bazel does not start: $(bazel info 2>&1 | tail -5)"
 

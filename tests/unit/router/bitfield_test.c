@@ -68,6 +68,10 @@ Test(router_bitfield, overflows)
 {
     expect("BITFIELD k SET u8 0 255 INCRBY u8 0 2", "*2\r\n:0\r\n:1\r\n", "\x01", 1);
     expect("BITFIELD k SET i8 0 127 INCRBY i8 0 1", "*2\r\n:0\r\n:-128\r\n", "\x80", 1);
+    expect("BITFIELD k OVERFLOW SAT SET i9 0 -9223372036854775808 GET i9 0", "*2\r\n:0\r\n:255\r\n",
+           "\x7f\x80", 2);
+    expect("BITFIELD k OVERFLOW SAT INCRBY i1 0 5 INCRBY i1 1 -5", "*2\r\n:0\r\n:-1\r\n", "\x40",
+           1);
     expect("BITFIELD k OVERFLOW SAT INCRBY u8 0 300 INCRBY i8 8 -300", "*2\r\n:255\r\n:-128\r\n",
            "\xff\x80", 2);
     expect("BITFIELD k OVERFLOW FAIL INCRBY u8 0 256 OVERFLOW WRAP INCRBY u8 0 256",

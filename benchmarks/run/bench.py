@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ LEASE_MS = 1000
 PROBE_SECONDS = 2
 # From --port on; Redis's cluster bus has ports 10,000 higher, which must not be ephemeral ones.
 PORT_DEFAULT, PORT_MAX, PORTS = 21300, 22000, {"torc": 0, "torc-lease": 10, "etcd": 20, "redis": 30}
+PORT_COUNT, REDIS_BUS = 40, 10000
 MEMORY_ONLY = ("tmpfs", "ramfs", "overlay")
 
 
@@ -342,6 +344,10 @@ def compare(options, folder):
         for number in range(1, options.rounds + 1):
             try:
                 done.round(number, wanted_cases)
+            except Failure as failure:
+                # Before what may go wrong at the end on account of it.
+                print(f"bench: {failure}", file=sys.stderr, flush=True)
+                raise
             finally:
                 done.stop()
                 if not options.keep:
@@ -353,7 +359,23 @@ def compare(options, folder):
     return sum(one["errors"] for one in done.measurements) == 0
 
 
+def check_ports(first):
+    """Whatever else listens there would be taken for a server of this run, and be written to."""
+    bus = range(first + PORTS["redis"] + REDIS_BUS, first + PORTS["redis"] + REDIS_BUS + 6)
+    for number in [*range(first, first + PORT_COUNT), *bus]:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError as error:
+                raise Failure(
+                    f"port {number}: {error.strerror}; does another run go on? --port takes others"
+                ) from None
+
+
 def prepare(options):
+    if not options.micro:
+        check_ports(options.port)
     what = "micro" if options.micro else "soak" if options.soak else "all"
     if subprocess.run(["tools/bench.sh", what, options.dir], check=False).returncode != 0:
         raise Failure("it cannot be built (above)")
@@ -397,7 +419,7 @@ def main(arguments):
     try:
         return 0 if work(options) else 1
     except Failure as failure:
-        print(f"bench: {failure}", file=sys.stderr)
+        print(f"bench: not finished: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("bench: interrupted; all servers have ended", file=sys.stderr)

@@ -101,7 +101,8 @@ class Torc:
         wait_until_quiet(self.pids())
 
     def stop(self):
-        if self.started:
+        # What could not even begin has nothing to end, and says so itself.
+        if self.started and os.path.exists(os.path.join(self.folder, "cluster.json")):
             run([ADMIN, "dev", "down", "--dir", self.folder], 60)
             self.started = False
 

@@ -188,7 +188,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "change while the router runs; `save` and `appendonly` may be set to what they are."},
     {ROUTER_DBSIZE, "dbsize", 1, ROUTER_FLAG_READONLY, 0, 0, 0, "server", "1.0.0",
      "O(N) where N is the number of keys", "", "Returns the number of keys in the database.",
-     "Counted group by group while writes go on, not at one instant; it reads every key."},
+     "Counted group by group while writes go on, not at one instant; it reads every key. "
+     "Redis counts a key whose time has passed until it is removed."},
     {ROUTER_DEBUG, "debug", -2,
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "1.0.0", "O(1)", "subcommand", "A container for debugging commands.", "Refused."},
@@ -350,7 +351,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_MEMORY_USAGE, "memory|usage", -3, ROUTER_FLAG_READONLY, 2, 2, 1, "server", "4.0.0",
      "O(1)", "key [SAMPLES count]", "Estimates the memory usage of a key.",
      "The bytes of key and value and of what is stored with them, on the disk of one replica, "
-     "before the store compresses or amplifies anything; not memory. SAMPLES changes nothing."},
+     "before the store compresses or amplifies anything; not memory. SAMPLES changes nothing. "
+     "Redis counts a key whose time has passed until it is removed."},
     {ROUTER_MGET, "mget", -2, ROUTER_FLAG_READONLY | ROUTER_FLAG_FAST, 1, -1, 1, "string", "1.0.0",
      "O(N) where N is the number of keys to retrieve", "key [key ...]",
      "Returns the string values of one or more keys.",

@@ -152,7 +152,9 @@ static const struct grammar grammars[] = {
      GRAMMAR_SAME, GRAMMAR_ANY},
     {"role", SERVER, GRAMMAR_SAME, GRAMMAR_NEVER},
     {"save", SERVER, GRAMMAR_SAME, GRAMMAR_NEVER},
-    {"scan", "0 COUNT 1000 *{MATCH %p|TYPE string|TYPE list|TYPE foo|COUNT 0|COUNT abc|FOO|MATCH}",
+    {"scan",
+     "{0|0|0|00|abc|1x|18446744073709551616|} COUNT 1000 *{MATCH %p|TYPE string|TYPE list|TYPE "
+     "foo|COUNT 0|COUNT abc|FOO|MATCH}",
      GRAMMAR_UNORDERED, GRAMMAR_ALONE},
     {"select", "{0|0|00|-1|16|99|abc|9223372036854775808}", GRAMMAR_SAME, GRAMMAR_EXACT},
     {"set", "%k %v *{NX|XX|GET|GET|KEEPTTL|" TIMES "|xx get|FOO|EX|get " TIMES "}", GRAMMAR_SAME,

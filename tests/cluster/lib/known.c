@@ -15,7 +15,7 @@ static const struct known knowns[] = {
     {"*", "-ERR invalid expire time in*", "*", YEAR_2527_MS, false, "SET k v PXAT 100000000000000"},
     {"bitcount", "-ERR *", ":0*", 0, true, "BITCOUNT nope abc 1"},
     {"bitpos", "-ERR *", ":*", 0, true, "BITPOS nope 0 abc"},
-    {"getex", "-ERR *", "$-1*", 0, true, "GETEX nope EX abc"},
+    {"getex", "-ERR *", "[$_]*", 0, true, "GETEX nope EX abc"},
     {"restore", "-ERR *", "-BUSYKEY*", 0, true, "SET k v\nRESTORE k 0 foo"},
     {"incrbyfloat", "~", "~", 0, false, "SET k 200\nINCRBYFLOAT k 5.6"},
     {"incrbyfloat", "-ERR value is not a valid float*", "$*", 0, false, "INCRBYFLOAT nope 0x1p3"},
@@ -30,6 +30,8 @@ static const struct known knowns[] = {
     {"setrange", "-ERR value would be larger*", ":*", 0, false, "SETRANGE big 9000000 x"},
     {"setbit", "-ERR value would be larger*", ":*", 0, false, "SETBIT big 80000000 1"},
     {"bitfield", "-ERR value would be larger*", "[*]*", 0, false, "BITFIELD big SET u8 80000000 1"},
+    {"memory|usage", "[$_]*", ":*", 0, true, "SET k v PXAT 1\nMEMORY USAGE k"},
+    {"dbsize", "<", "<", 0, true, "SET k v PXAT 1\nDBSIZE"},
     {"select", "-ERR *", "+OK*", 0, false, "SELECT 1"},
     {"client|setinfo", "*", "-ERR *", 0, true, "CLIENT SETINFO LIB-NAME x"},
     {"client|tracking", "-ERR CLIENT TRACKING is not supp*", "*", 0, false, "CLIENT TRACKING ON"},
@@ -61,10 +63,15 @@ static long double number_of(struct base_bytes reply)
     return end > line + 1 && *end == '\r' ? number : NAN;
 }
 
-static bool nearly(struct base_bytes torc, struct base_bytes redis)
+bool known_nearly(struct base_bytes torc, struct base_bytes redis, long double size)
 {
     long double a = number_of(torc), b = number_of(redis);
-    return fabsl(a - b) <= 1e-16L + fabsl(a) * 1e-18L;
+    return fabsl(a - b) <= 1e-16L + fmaxl(fabsl(a), size) * 1e-18L;
+}
+
+static long long integer_of(struct base_bytes reply)
+{
+    return reply.data[0] == ':' ? strtoll((const char *)reply.data + 1, NULL, 10) : -1;
 }
 
 bool known_explains(const struct known *known, const char *name, double number_max,
@@ -75,7 +82,9 @@ bool known_explains(const struct known *known, const char *name, double number_m
     if (number_max < known->number_min)
         return false;
     if (strcmp(known->torc, "~") == 0)
-        return nearly(torc, redis);
+        return known_nearly(torc, redis, 0);
+    if (strcmp(known->torc, "<") == 0)
+        return integer_of(torc) < integer_of(redis);
     return matches(known->torc, torc) && matches(known->redis, redis);
 }
 
@@ -127,10 +136,7 @@ static bool same_lines(struct base_bytes torc, struct base_bytes redis)
 
 static bool same_time(const char *name, struct base_bytes torc, struct base_bytes redis)
 {
-    if (torc.data[0] != ':' || redis.data[0] != ':')
-        return false;
-    long long a = strtoll((const char *)torc.data + 1, NULL, 10);
-    long long b = strtoll((const char *)redis.data + 1, NULL, 10);
+    long long a = integer_of(torc), b = integer_of(redis);
     long long apart_max = SECONDS_APART_MAX * (name[0] == 'p' ? 1000 : 1);
     return a >= 0 && b >= 0 && llabs(a - b) <= apart_max;
 }

@@ -326,7 +326,7 @@ typedef void (*torc_done)(void *context, const struct torc_reply *reply);
  * Sends a request, which is copied. TORC_OK: the call was taken, and `done` (which may be NULL) is
  * called exactly once, on the library's thread or in torc_dispatch. On any other status it is never
  * called, and nothing happens: TORC_BUSY: too much is under way; TORC_INVALID, TORC_TOO_LARGE: the
- * request is empty or flawed, or the options are.
+ * request is empty or flawed, or larger than all that may be under way, or the options are wrong.
  */
 enum torc_status torc_submit(struct torc *torc, const struct torc_request *request,
                              const struct torc_call_options *options, torc_done done,

@@ -8,6 +8,8 @@ enum torc_status libtorc_queue_push(struct libtorc_queue *queue, struct libtorc_
     enum torc_status status = TORC_OK;
     if (queue->closed)
         status = TORC_CLOSED;
+    else if (call->ops_size > queue->size_max) /* It would never have room. */
+        status = TORC_TOO_LARGE;
     else if (queue->count >= queue->count_max || call->ops_size > queue->size_max - queue->size)
         status = TORC_BUSY;
     if (status != TORC_OK) {

@@ -20,8 +20,8 @@ struct libtorc_queue { /* Open; all zero but the bounds: empty. */
 
 /*
  * Takes a call in. *ret_wake: it is the first, so the library's thread may be asleep.
- * TORC_BUSY: as many are under way, or as large, as may be; TORC_CLOSED. Then it stays the
- * caller's.
+ * TORC_BUSY: as many are under way, or as large, as may be; TORC_TOO_LARGE: it alone is larger;
+ * TORC_CLOSED. Then it stays the caller's.
  */
 enum torc_status libtorc_queue_push(struct libtorc_queue *queue, struct libtorc_call *call,
                                     bool *ret_wake) TORC_MUST_CHECK;

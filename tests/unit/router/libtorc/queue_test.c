@@ -6,7 +6,7 @@
 
 static struct libtorc_call *call_of(size_t size)
 {
-    static uint8_t ops[100];
+    static uint8_t ops[101];
     return libtorc_call_new(base_bytes_of(ops, size), 1);
 }
 
@@ -29,6 +29,9 @@ Test(libtorc_queue, bounds_hold)
     cr_assert_eq(libtorc_queue_push(&queue, more, &wake), TORC_OK);
     struct libtorc_call *fourth = call_of(0);
     cr_assert_eq(libtorc_queue_push(&queue, fourth, &wake), TORC_BUSY, "too many");
+    struct libtorc_call *huge = call_of(101);
+    cr_assert_eq(libtorc_queue_push(&queue, huge, &wake), TORC_TOO_LARGE, "never has room");
+    libtorc_call_free(huge);
     libtorc_queue_check(&queue);
 
     struct libtorc_list taken = libtorc_queue_take(&queue);
@@ -38,7 +41,7 @@ Test(libtorc_queue, bounds_hold)
     libtorc_queue_release(&queue, calls[0]);
     cr_assert_eq(libtorc_queue_push(&queue, calls[1], &wake), TORC_OK);
     cr_assert(wake);
-    cr_assert(queue.counters.calls == 4 && queue.counters.refused == 3);
+    cr_assert(queue.counters.calls == 4 && queue.counters.refused == 4);
     libtorc_queue_check(&queue);
 
     libtorc_call_free(calls[0]);

@@ -15,9 +15,9 @@
 #include "router/torc.h"
 
 enum {
-    INFLIGHT_MAX = 1024,         /* Puts under way, */
-    INFLIGHT_SIZE_MAX = 4 << 20, /* and their bytes. */
-    TIMEOUT_MS = 10000,          /* Of one try. */
+    INFLIGHT_MAX = 1024,          /* Puts under way, */
+    INFLIGHT_SIZE_MAX = 64 << 20, /* and their bytes: any one put has room. */
+    TIMEOUT_MS = 10000,           /* Of one try. */
     NO_PROGRESS_MS_MAX = 60000,
     WAIT_MS = 100, /* For a completion, before *stop is looked at again. */
     KEY_TEXT_SIZE = 120,
@@ -61,7 +61,7 @@ struct loader {
     const struct admin_dataset *dataset;
     size_t next;                  /* First pair that was never sent. */
     uint32_t again[INFLIGHT_MAX]; /* To be sent again. */
-    size_t again_count, under_way;
+    size_t again_count;
     uint64_t done, retried;
     uint64_t progress_ms; /* When the last put was acknowledged. */
     bool refused;         /* Said. */
@@ -91,7 +91,6 @@ static void on_put(void *context, const struct torc_reply *reply)
     struct put *put = context;
     struct loader *loader = put->loader;
     enum torc_status status = torc_reply_status(reply);
-    loader->under_way--;
     if (status == TORC_OK) {
         loader->done++;
         loader->progress_ms = admin_now_ms();
@@ -121,7 +120,6 @@ static bool put_send(struct loader *loader, uint32_t place)
     enum torc_status status = torc_submit(loader->torc, loader->request, NULL, on_put, put);
     if (status == TORC_OK) {
         put_pool.free = put->next_free;
-        loader->under_way++;
     } else if (status != TORC_BUSY) {
         char key[KEY_TEXT_SIZE];
         loader->refused = true;

@@ -11,6 +11,7 @@
 #include "tests/cluster/lib/cluster.h"
 
 enum { OUTPUT_SIZE = 65536, WAIT_MS = 30000, CLIENT_MS = 5000, FAILED_START_MS_MAX = 25000 };
+enum { LARGE_VALUE_SIZE = 5 << 20 }; /* More than half of what a value may be. */
 
 static char output[OUTPUT_SIZE];
 
@@ -244,13 +245,26 @@ static void failed_first_start_is_short(struct cluster *cluster)
     cluster_up(cluster);
 }
 
+/* Three pairs, one of them large. */
+static void pairs_write(const char *scratch)
+{
+    static const char lines[] = "apple\tred\nplum\tblue\nlemon\t";
+    size_t size = sizeof(lines) - 1 + LARGE_VALUE_SIZE;
+    char *text = malloc(size + 1);
+    memset(text, 'y', size);
+    memcpy(text, lines, sizeof(lines) - 1);
+    text[size] = '\0';
+    scratch_write(scratch, "pairs", text);
+    free(text);
+}
+
 /* What was loaded is checked at later starts; a key that differs or is gone is named, and nothing
  * is loaded again. */
 static void loaded_data_is_checked(struct cluster *cluster)
 {
     char pairs[SCRATCH_PATH_SIZE];
     path_join(pairs, cluster->scratch, "pairs");
-    scratch_write(cluster->scratch, "pairs", "apple\tred\nplum\tblue\nlemon\tyellow\n");
+    pairs_write(cluster->scratch);
     cluster_down(cluster);
     EXPECT_UP(cluster->dir, 0, "loaded 3 keys", "--load", pairs);
     expect_answer(cluster, "blue", "GET", "plum", NULL);

@@ -160,6 +160,31 @@ Test(store, batch_replaces_a_value_in_place)
     store_batch_free(batch);
 }
 
+/* Sorted, it is walked by key, says the same of each, and takes more writes behind. */
+Test(store, batch_is_walked_by_key_when_sorted)
+{
+    struct store_batch *batch = store_batch_new(base_allocator_system());
+    store_batch_put(batch, text("c"), text("3"));
+    store_batch_put(batch, text("ba"), text("2"));
+    store_batch_delete(batch, text("a"));
+    store_batch_put(batch, text("b"), text("1"));
+    store_batch_sort(batch);
+    static const char *const order[] = {"a", "b", "ba", "c"};
+    struct base_bytes key, value, found;
+    size_t cursor = 0;
+    for (size_t i = 0; i < 4; i++) {
+        cr_assert(store_batch_next(batch, &cursor, &key, &value));
+        cr_assert(base_bytes_equal(key, text(order[i])));
+    }
+    cr_assert_not(store_batch_next(batch, &cursor, &key, &value));
+    assert_holds(batch, "ba", "2");
+    cr_assert_eq(store_batch_find(batch, text("a"), &found), TORC_NOT_FOUND);
+    store_batch_put(batch, text("aa"), text("4"));
+    assert_holds(batch, "aa", "4");
+    cr_assert_eq(store_batch_count(batch), 5);
+    store_batch_free(batch);
+}
+
 /* A value borrowed from the batch cannot be put back: the put may move it. */
 Test(store, batch_refuses_its_own_memory, .signal = SIGABRT)
 {

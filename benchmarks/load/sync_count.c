@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static uint64_t *count;
@@ -35,14 +36,19 @@ __attribute__((constructor)) static void open_count(void)
         count = memory;
 }
 
+static void add(void)
+{
+    if (count != NULL)
+        __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+}
+
 /* Returns what the C library does under that name. */
 static int counted(const char *name, int fd)
 {
     void *symbol = dlsym(RTLD_NEXT, name);
     int (*function)(int) = NULL;
     memcpy(&function, &symbol, sizeof(function)); /* ISO C has no cast between the two. */
-    if (count != NULL)
-        __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+    add();
     return function(fd);
 }
 
@@ -55,3 +61,17 @@ int fdatasync(int fd)
 {
     return counted("fdatasync", fd);
 }
+
+/* A write that is durable when it returns is a sync too. */
+ssize_t pwritev2(int fd, const struct iovec *parts, int part_count, off_t offset, int flags)
+{
+    void *symbol = dlsym(RTLD_NEXT, "pwritev2");
+    ssize_t (*function)(int, const struct iovec *, int, off_t, int) = NULL;
+    memcpy(&function, &symbol, sizeof(function));
+    if ((flags & (RWF_DSYNC | RWF_SYNC)) != 0)
+        add();
+    return function(fd, parts, part_count, offset, flags);
+}
+
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int part_count, off_t offset, int flags)
+    __attribute__((alias("pwritev2")));

@@ -3,14 +3,16 @@
  *
  * After a kill the page cache survives, so a missing sync goes unnoticed. This library writes down,
  * before each write to a watched file, what the write replaces, and after each change of a
- * directory how to undo it; a sync of the file or directory forgets that. After the kill
+ * directory how to undo it; a sync of the file or directory forgets that. A write that is durable
+ * when it returns is a sync of its own bytes alone. After the kill
  * pagecache_restore puts all of it back, or a seeded part.
  *
- * Seen: open, openat, creat, write, pwrite, writev, pwritev, ftruncate, fallocate, rename,
- * renameat, unlink, unlinkat, fsync, fdatasync, close, with their 64-bit names. Not seen, and so
- * never lost: writes through mmap and stdio (RocksDB's info log is the only file here written so),
- * truncate by path, mkdir, links, duplicated descriptors. Only the newest of several unsynced
- * versions of a sector may stay, never one in between.
+ * Seen: open, openat, creat, write, pwrite, writev, pwritev, pwritev2, ftruncate, fallocate,
+ * rename, renameat, unlink, unlinkat, fsync, fdatasync, close, with their 64-bit names. Not seen,
+ * and so never lost: writes through mmap and stdio (RocksDB's info log is the only file here
+ * written so), truncate by path, mkdir, links, duplicated descriptors; and what O_SYNC and O_DSYNC
+ * of a descriptor make durable is lost all the same. Only the newest of several unsynced versions
+ * of a sector may stay, never one in between.
  *
  * One mutex over everything: this is for tests, and syncs are what they wait for anyway.
  */
@@ -56,6 +58,7 @@ static struct {
     ssize_t (*pwrite)(int, const void *, size_t, off_t);
     ssize_t (*writev)(int, const struct iovec *, int);
     ssize_t (*pwritev)(int, const struct iovec *, int, off_t);
+    ssize_t (*pwritev2)(int, const struct iovec *, int, off_t, int);
     int (*ftruncate)(int, off_t);
     int (*fallocate)(int, int, off_t, off_t);
     int (*fsync)(int);
@@ -87,6 +90,7 @@ static void find_real(void)
     *(void **)&real.pwrite = real_of("pwrite");
     *(void **)&real.writev = real_of("writev");
     *(void **)&real.pwritev = real_of("pwritev");
+    *(void **)&real.pwritev2 = real_of("pwritev2");
     *(void **)&real.ftruncate = real_of("ftruncate");
     *(void **)&real.fallocate = real_of("fallocate");
     *(void **)&real.fsync = real_of("fsync");
@@ -273,6 +277,54 @@ static void forget_writes(uint64_t inode)
     int fd = journal_open('f', inode);
     if (real.ftruncate(fd, 0) != 0)
         fail("cannot empty the journal of", "a file");
+    real.close(fd);
+}
+
+/* --- Writes that are durable when they return --- */
+
+static off_t journal_size(uint64_t inode)
+{
+    struct stat stat;
+    int fd = journal_open('f', inode);
+    if (fstat(fd, &stat) != 0)
+        fail("cannot look at the journal of", "a file");
+    real.close(fd);
+    return stat.st_size;
+}
+
+/* In a record of an earlier write: what the durable one wrote is what stays. */
+static void settle_record(int fd, off_t at, struct journal_write *head, off_t offset,
+                          const char *bytes, size_t size)
+{
+    uint64_t first = (uint64_t)offset > head->offset ? (uint64_t)offset : head->offset;
+    uint64_t end = (uint64_t)offset + size;
+    if (head->old_size < end) {
+        head->old_size = end;
+        if (real.pwrite(fd, head, sizeof *head, at) != sizeof *head)
+            fail("cannot change the journal of", "a file");
+    }
+    if (end > head->offset + head->length)
+        end = head->offset + head->length;
+    off_t place = at + (off_t)(sizeof *head + first - head->offset);
+    if (first < end && real.pwrite(fd, bytes + (first - (uint64_t)offset), end - first, place) !=
+                           (ssize_t)(end - first))
+        fail("cannot change the journal of", "a file");
+}
+
+/* Forgets the record of a write that became durable, behind `known` bytes of earlier ones. */
+static void settle_write(uint64_t inode, off_t known, off_t offset, const char *bytes, size_t size)
+{
+    char name[64];
+    struct journal_write head;
+    snprintf(name, sizeof name, "f.%" PRIu64, inode);
+    int fd = real.openat(journal_fd, name, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || real.ftruncate(fd, known) != 0)
+        fail("cannot cut the journal", name);
+    for (off_t at = 0; at < known; at += (off_t)(sizeof head + head.length)) {
+        if (pread(fd, &head, sizeof head, at) != sizeof head)
+            fail("cannot read the journal", name);
+        settle_record(fd, at, &head, offset, bytes, size);
+    }
     real.close(fd);
 }
 
@@ -471,6 +523,44 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
     return result;
 }
 
+static char *joined(const struct iovec *parts, int count)
+{
+    char *bytes = malloc(total_size(parts, count) + 1);
+    size_t size = 0;
+    if (bytes == NULL)
+        fail("no memory for", "a write");
+    for (int i = 0; i < count; i++) {
+        memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
+        size += parts[i].iov_len;
+    }
+    return bytes;
+}
+
+ssize_t pwritev2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+{
+    enter();
+    const struct watched *file = watched_file(fd);
+    if (file == NULL) {
+        leave();
+        return real.pwritev2(fd, parts, count, offset, flags);
+    }
+    if (offset < 0 || (flags & RWF_APPEND) != 0)
+        fail("cannot follow", "a pwritev2 without an offset");
+    bool durable = (flags & (RWF_DSYNC | RWF_SYNC)) != 0 && !file->skip_sync;
+    off_t known = journal_size(file->inode);
+    note_write(fd, file, offset, total_size(parts, count));
+    if (file->skip_sync)
+        flags &= ~(RWF_DSYNC | RWF_SYNC);
+    ssize_t result = real.pwritev2(fd, parts, count, offset, flags);
+    if (durable && result > 0) {
+        char *bytes = joined(parts, count);
+        settle_write(file->inode, known, offset, bytes, (size_t)result);
+        free(bytes);
+    }
+    leave();
+    return result;
+}
+
 int ftruncate(int fd, off_t size)
 {
     enter();
@@ -581,5 +671,7 @@ ssize_t pwrite64(int fd, const void *data, size_t size, off_t offset)
     __attribute__((alias("pwrite")));
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t offset)
     __attribute__((alias("pwritev")));
+ssize_t pwritev64v2(int fd, const struct iovec *parts, int count, off_t offset, int flags)
+    __attribute__((alias("pwritev2")));
 int ftruncate64(int fd, off_t size) __attribute__((alias("ftruncate")));
 int fallocate64(int fd, int mode, off_t offset, off_t size) __attribute__((alias("fallocate")));

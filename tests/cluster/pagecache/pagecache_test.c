@@ -103,6 +103,43 @@ static void child_writes(void)
     must(fallocate(fd, 0, 0, 10000) == 0, "fallocate");
 }
 
+static void put_durably(int fd, const char *text, off_t offset)
+{
+    const struct iovec part = {(void *)text, strlen(text)};
+    must(pwritev2(fd, &part, 1, offset, RWF_DSYNC) == (ssize_t)part.iov_len, "pwritev2");
+}
+
+static void child_durable(void)
+{
+    int fd = open_file("durable", O_RDWR);
+    put_durably(fd, "NEW", 0);
+    fd = open_file("alone", O_RDWR);
+    put_at(fd, "lost", 0);
+    put_at(fd, "LO", 7);
+    put_durably(fd, "KEPT", 2);
+    put_at(fd, "x", 3);
+    fd = open_file("longer", O_RDWR);
+    put_at(fd, "lost", 0);
+    put_at(fd, "TO BE", 9);
+    put_durably(fd, "kept", 10);
+    fd = open_file("plain", O_RDWR);
+    const struct iovec part = {(void *)"lost", 4};
+    must(pwritev2(fd, &part, 1, 0, 0) == 4, "pwritev2");
+}
+
+/* Past the page cache, from and to where any file system takes it. */
+static void child_direct(void)
+{
+    static _Alignas(4096) char bytes[4096];
+    const struct iovec part = {bytes, sizeof bytes};
+    int fd = open("big", O_RDWR | O_DIRECT | O_CLOEXEC);
+    if (fd < 0)
+        fd = open_file("big", O_RDWR);
+    memset(bytes, 'n', sizeof bytes);
+    must(pwritev2(fd, &part, 1, 4096, RWF_DSYNC) == sizeof bytes, "pwritev2");
+    must(pwritev2(fd, &part, 1, 8192, 0) == sizeof bytes, "pwritev2");
+}
+
 static void child_names(void)
 {
     int fd = open_file("created", O_RDWR | O_CREAT);
@@ -123,10 +160,12 @@ static void child_names_synced(void)
 static void child_kinds(void)
 {
     static const char *const names[] = {"superblock.0", "log/1", "state/1"};
+    static const char *const durable[] = {"superblock.1", "log/3", "state/3"};
     for (size_t i = 0; i < 3; i++) {
         int fd = open_file(names[i], O_RDWR);
         put_at(fd, "NEW", 0);
         must(fdatasync(fd) == 0, "fdatasync");
+        put_durably(open_file(durable[i], O_RDWR), "NEW", 0);
     }
     must(rename("log/1", "log/2") == 0, "rename");
     sync_directory("log");
@@ -144,6 +183,10 @@ static int child(const char *scenario)
 {
     if (strcmp(scenario, "writes") == 0)
         child_writes();
+    if (strcmp(scenario, "durable") == 0)
+        child_durable();
+    if (strcmp(scenario, "direct") == 0)
+        child_direct();
     if (strcmp(scenario, "names") == 0)
         child_names();
     if (strcmp(scenario, "names_synced") == 0)
@@ -252,6 +295,25 @@ static void test_writes(void)
     expect("allocated", "old bytes");
 }
 
+/* A write that is durable when it returns vouches for its own bytes, before and behind which others
+ * are lost, and for the file's length up to there. */
+static void test_durable(void)
+{
+    make_directories();
+    make("durable", "old bytes");
+    make("alone", "old bytes");
+    make("longer", "old bytes");
+    make("plain", "old bytes");
+    run_child("durable", "");
+    expect("alone", "loKxPTtLO");
+    expect("longer", "lostbytesTkept");
+    run_restore(NULL);
+    expect("durable", "NEW bytes");
+    expect("alone", "olKEPTtes");
+    expect("longer", "old bytesTkept"); /* What lay between was never there: it may be anything. */
+    expect("plain", "old bytes");
+}
+
 static void make_names(void)
 {
     make_directories();
@@ -290,20 +352,24 @@ static void test_kinds(void)
     static const char *const skips[] = {"", "superblock", "log", "state", "directory"};
     for (size_t i = 0; i < sizeof skips / sizeof *skips; i++) {
         make_directories();
-        make("superblock.0", "old");
-        make("log/1", "old");
-        make("state/1", "old");
+        static const char *const names[] = {"superblock.0", "log/1", "state/1",
+                                            "superblock.1", "log/3", "state/3"};
+        for (size_t name = 0; name < sizeof names / sizeof *names; name++)
+            make(names[name], "old");
         run_child("kinds", skips[i]);
         run_restore(NULL);
         const char *log_name = strcmp(skips[i], "directory") == 0 ? "log/1" : "log/2";
         expect("superblock.0", strcmp(skips[i], "superblock") == 0 ? "old" : "NEW");
         expect("state/1", strcmp(skips[i], "state") == 0 ? "old" : "NEW");
         expect(log_name, strcmp(skips[i], "log") == 0 ? "old" : "NEW");
+        expect("superblock.1", strcmp(skips[i], "superblock") == 0 ? "old" : "NEW");
+        expect("state/3", strcmp(skips[i], "state") == 0 ? "old" : "NEW");
+        expect("log/3", strcmp(skips[i], "log") == 0 ? "old" : "NEW");
     }
 }
 
-/* Reads the big file after a restore with this seed. */
-static void big_after(const char *seed, char *bytes)
+/* Reads the big file after this and a restore with this seed. */
+static void big_after(const char *scenario, const char *seed, char *bytes)
 {
     char full[PATH_MAX];
     make_directories();
@@ -311,7 +377,7 @@ static void big_after(const char *seed, char *bytes)
     memset(bytes, 'o', BIG);
     int fd = open_file(full, O_RDWR | O_CREAT);
     must(write(fd, bytes, BIG) == BIG, "write");
-    run_child("big", "");
+    run_child(scenario, "");
     run_restore(seed);
     must(pread(fd, bytes, BIG, 0) == BIG, "pread");
     close(fd);
@@ -322,7 +388,7 @@ static void test_seed(void)
 {
     static char bytes[BIG];
     unsigned lost = 0;
-    big_after("7", bytes);
+    big_after("big", "7", bytes);
     for (size_t sector = 0; sector < SECTORS; sector++) {
         const char *first = bytes + sector * JOURNAL_SECTOR_SIZE;
         TORC_ASSERT(*first == 'o' || *first == 'n');
@@ -331,6 +397,14 @@ static void test_seed(void)
     }
     printf("%u of %d sectors lost\n", lost, SECTORS);
     TORC_ASSERT(lost > 0 && lost < SECTORS);
+}
+
+static void test_direct(void)
+{
+    static char bytes[BIG];
+    big_after("direct", NULL, bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        TORC_ASSERT(bytes[i] == (i / 4096 == 1 ? 'n' : 'o'));
 }
 
 int main(int argc, char **argv)
@@ -344,6 +418,8 @@ int main(int argc, char **argv)
     test_names();
     test_kinds();
     test_seed();
+    test_durable();
+    test_direct();
     puts("ok");
     return 0;
 }

@@ -121,10 +121,8 @@ static enum torc_status roll(struct store_log *log)
         .previous = log->position.segment, .oldest = oldest, .previous_end = log->position.block};
     store_log_segment_header_seal(&log->geometry, log->blocks, segment, log->position.batch,
                                   &header);
-    status =
-        log->device->write(log->device->context, segment, 0, log->blocks, log->geometry.block_size);
-    if (status == TORC_OK)
-        status = log->device->sync(log->device->context, segment);
+    status = log->device->write(log->device->context, segment, 0, log->blocks,
+                                log->geometry.block_size, true);
     if (status != TORC_OK)
         return store_log_outcome(log, TORC_IO);
     log->syncs++;
@@ -173,12 +171,10 @@ enum torc_status store_log_write_batch(struct store_log *log, const struct store
     store_log_writer_seal(&writer, log->position.segment, log->position.block,
                           log->position.batch + 1);
     const struct store_device *device = log->device;
-    enum torc_status status = device->write(device->context, log->position.segment,
-                                            (uint64_t)log->position.block * geometry->block_size,
-                                            log->blocks, (size_t)blocks * geometry->block_size);
-    if (status == TORC_OK)
-        status = TORC_MUTANT(SYNC_SKIPPED) ? TORC_OK
-                                           : device->sync(device->context, log->position.segment);
+    enum torc_status status =
+        device->write(device->context, log->position.segment,
+                      (uint64_t)log->position.block * geometry->block_size, log->blocks,
+                      (size_t)blocks * geometry->block_size, !TORC_MUTANT(SYNC_SKIPPED));
     if (status != TORC_OK)
         return store_log_outcome(log, TORC_IO);
     log->syncs++;
@@ -380,6 +376,19 @@ static enum torc_status list_segments(struct store_log *log)
     return status == TORC_NOT_FOUND ? TORC_OK : status;
 }
 
+static size_t blocks_memory_size(const struct store_log *log)
+{
+    return (size_t)log->batch_blocks_max * log->geometry.block_size + STORE_DEVICE_ALIGNMENT - 1;
+}
+
+/* At an address from which the device can write without a copy. */
+static void blocks_allocate(struct store_log *log)
+{
+    log->blocks_memory = base_alloc(log->allocator, blocks_memory_size(log));
+    size_t past = (uintptr_t)log->blocks_memory % STORE_DEVICE_ALIGNMENT;
+    log->blocks = log->blocks_memory + (past == 0 ? 0 : STORE_DEVICE_ALIGNMENT - past);
+}
+
 enum torc_status store_log_open(const struct store_log_config *config,
                                 const struct store_device *device,
                                 const struct base_allocator *allocator,
@@ -408,7 +417,7 @@ enum torc_status store_log_open(const struct store_log_config *config,
     if (status == TORC_OK && superblock->position.segment > 0)
         status = store_log_recover(log, visitor, ret_damage);
     log->batch_blocks_max = store_log_batch_blocks(&geometry, log->batch_size_max);
-    log->blocks = base_alloc(allocator, (size_t)log->batch_blocks_max * geometry.block_size);
+    blocks_allocate(log);
     if (status == TORC_OK && superblock->position.segment == 0)
         status = roll(log);
     if (status != TORC_OK) {
@@ -428,6 +437,6 @@ void store_log_close(struct store_log *log)
     store_log_index_fini(&log->index);
     base_array_free(allocator, log->spares, &log->spare_capacity, sizeof *log->spares);
     base_array_free(allocator, log->scratch, &log->scratch_capacity, 1);
-    base_free(allocator, log->blocks, (size_t)log->batch_blocks_max * log->geometry.block_size);
+    base_free(allocator, log->blocks_memory, blocks_memory_size(log));
     base_free(allocator, log, sizeof *log);
 }

@@ -40,7 +40,8 @@ struct store_log {
     uint64_t next_segment;   /* Above every number that the device has ever shown. */
     uint64_t preparing;      /* Number under which a spare is being made; 0: none. */
     uint32_t batch_size_max; /* The configured one, or the largest record of an earlier life. */
-    uint8_t *blocks;         /* Where a batch is put together: batch_blocks_max blocks. */
+    uint8_t *blocks;         /* Where a batch is put together: batch_blocks_max blocks, aligned. */
+    uint8_t *blocks_memory;  /* Around them. */
     uint32_t batch_blocks_max;
     uint8_t *scratch; /* Blocks read back. */
     size_t scratch_capacity;

@@ -403,9 +403,8 @@ static enum torc_status finish_fresh(struct recovery *r)
     if (r->fresh == NULL)
         return TORC_OK;
     enum torc_status status = device->write(device->context, r->fresh_segment, 0, r->fresh,
-                                            (size_t)r->fresh_block * r->geometry->block_size);
-    if (status == TORC_OK && !TORC_MUTANT(RECOVERY_UNSYNCED))
-        status = device->sync(device->context, r->fresh_segment);
+                                            (size_t)r->fresh_block * r->geometry->block_size,
+                                            !TORC_MUTANT(RECOVERY_UNSYNCED));
     if (status != TORC_OK)
         return store_log_outcome(log, TORC_IO);
     log->syncs++;

@@ -156,17 +156,32 @@ static void file_settle(struct store_sim_device *device, struct file *file, uint
     file->cached[sector] = NULL;
 }
 
-static void file_sync(struct store_sim_device *device, struct file *file)
+/* Sectors [first, end) of a file, as far as it has them. */
+struct range {
+    uint32_t first;
+    uint32_t end;
+};
+
+static struct range range_of(const struct store_sim_device *device, const struct file *file,
+                             uint64_t offset, size_t size)
 {
-    for (uint32_t i = 0; i < file->sectors; i++)
+    uint64_t first = offset / device->config.sector_size;
+    uint64_t end = first + size / device->config.sector_size;
+    return (struct range){.first = (uint32_t)first,
+                          .end = end < file->sectors ? (uint32_t)end : file->sectors};
+}
+
+static void file_sync(struct store_sim_device *device, struct file *file, struct range range)
+{
+    for (uint32_t i = range.first; i < range.end; i++)
         if (file->cached[i] != NULL && !file->cached[i]->adrift)
             file_settle(device, file, i);
 }
 
 /* Sectors may be shared with clones, so one that goes adrift is a new one. */
-static void file_set_adrift(struct store_sim_device *device, struct file *file)
+static void file_set_adrift(struct store_sim_device *device, struct file *file, struct range range)
 {
-    for (uint32_t i = 0; i < file->sectors; i++) {
+    for (uint32_t i = range.first; i < range.end; i++) {
         if (file->cached[i] == NULL || file->cached[i]->adrift)
             continue;
         struct sector *adrift = sector_new(device, file->cached[i]->bytes);
@@ -219,11 +234,14 @@ static bool plain_change(struct store_sim_device *device, enum torc_status *ret_
     return plain_operation(device, ret_status) || *ret_status == TORC_OK;
 }
 
+/* *ret_range is where it went. */
 static enum torc_status do_write(struct store_sim_device *device, struct file *file,
-                                 uint64_t offset, const void *data, size_t size)
+                                 uint64_t offset, const void *data, size_t size,
+                                 struct range *ret_range)
 {
     enum store_sim_fault fault;
     uint64_t stopped_at = device->fault_at;
+    *ret_range = range_of(device, file, offset, size);
     device->counters.writes++;
     device->counters.written_bytes += size;
     if (!meets_fault(device, &fault)) {
@@ -241,7 +259,9 @@ static enum torc_status do_write(struct store_sim_device *device, struct file *f
     case STORE_SIM_LOST_WRITE:
         return TORC_OK;
     case STORE_SIM_MISDIRECTED:
-        file_write(device, file, offset + device->config.sector_size, data, size);
+        offset += device->config.sector_size;
+        *ret_range = range_of(device, file, offset, size);
+        file_write(device, file, offset, data, size);
         return TORC_OK;
     case STORE_SIM_SYNC_ERROR:
         break; /* Of syncs only. */
@@ -249,18 +269,19 @@ static enum torc_status do_write(struct store_sim_device *device, struct file *f
     return TORC_IO;
 }
 
-static enum torc_status do_sync(struct store_sim_device *device, struct file *file)
+static enum torc_status do_sync(struct store_sim_device *device, struct file *file,
+                                struct range range)
 {
     enum torc_status status;
     device->counters.syncs++;
     if (meets_sync_error(device)) {
-        file_set_adrift(device, file);
+        file_set_adrift(device, file, range);
         return TORC_IO;
     }
     if (!plain_operation(device, &status))
         return status;
     if (!device->lies)
-        file_sync(device, file);
+        file_sync(device, file, range);
     return TORC_OK;
 }
 
@@ -321,20 +342,16 @@ static enum torc_status sim_read(void *context, uint64_t segment, uint64_t offse
 }
 
 static enum torc_status sim_write(void *context, uint64_t segment, uint64_t offset,
-                                  const void *data, size_t size)
+                                  const void *data, size_t size, bool durable)
 {
     struct store_sim_device *device = context;
     struct file *file = file_find(device, segment);
+    struct range range;
     TORC_ASSERT(file != NULL && offset + size <= file->size);
-    return do_write(device, file, offset, data, size);
-}
-
-static enum torc_status sim_sync(void *context, uint64_t segment)
-{
-    struct store_sim_device *device = context;
-    struct file *file = file_find(device, segment);
-    TORC_ASSERT(file != NULL);
-    return do_sync(device, file);
+    enum torc_status status = do_write(device, file, offset, data, size, &range);
+    if (status != TORC_OK || !durable)
+        return status;
+    return do_sync(device, file, range);
 }
 
 static enum torc_status change_name(struct store_sim_device *device, struct file *file, uint64_t to)
@@ -411,15 +428,17 @@ static enum torc_status sim_superblock_read(void *context, unsigned copy, void *
 static enum torc_status sim_superblock_write(void *context, unsigned copy, const void *data)
 {
     struct store_sim_device *device = context;
+    struct range range;
     TORC_ASSERT(copy < STORE_SUPERBLOCK_COPIES);
-    return do_write(device, &device->files[copy], 0, data, STORE_SUPERBLOCK_SIZE);
+    return do_write(device, &device->files[copy], 0, data, STORE_SUPERBLOCK_SIZE, &range);
 }
 
 static enum torc_status sim_superblock_sync(void *context, unsigned copy)
 {
     struct store_sim_device *device = context;
     TORC_ASSERT(copy < STORE_SUPERBLOCK_COPIES);
-    return do_sync(device, &device->files[copy]);
+    struct file *file = &device->files[copy];
+    return do_sync(device, file, (struct range){.first = 0, .end = file->sectors});
 }
 
 struct store_device store_sim_device_of(struct store_sim_device *device)
@@ -430,7 +449,6 @@ struct store_device store_sim_device_of(struct store_sim_device *device)
         .prepare = sim_prepare,
         .read = sim_read,
         .write = sim_write,
-        .sync = sim_sync,
         .rename = sim_rename,
         .remove = sim_remove,
         .sync_directory = sim_sync_directory,

@@ -1,8 +1,10 @@
 /*
  * store/sim_device -- a simulated disk: pure, deterministic, honest about what a crash may leave.
  *
- * A write goes to a cache of sectors (the atomic unit); a sync moves a file's cached sectors to the
- * disk; renames and removals wait for the directory's sync in the same way. After a process crash
+ * A write goes to a cache of sectors (the atomic unit); a sync moves a superblock copy's cached
+ * sectors to the disk, and a durable write is a write and a sync of its own sectors, two operations
+ * between which the power may go; renames and removals wait for the directory's sync in the same
+ * way. After a process crash
  * the cache is still there and is read; after a power loss each cached sector and each waiting name
  * change has a fate of its own. Sectors are shared between clones and never copied, so a crash
  * state costs a table of pointers.

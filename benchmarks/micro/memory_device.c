@@ -57,16 +57,10 @@ static enum torc_status read_bytes(void *context, uint64_t segment, uint64_t off
 }
 
 static enum torc_status write_bytes(void *context, uint64_t segment, uint64_t offset,
-                                    const void *data, size_t size)
+                                    const void *data, size_t size, bool durable)
 {
+    (void)durable;
     memcpy(bytes_at(context, segment, offset), data, size);
-    return TORC_OK;
-}
-
-static enum torc_status sync_segment(void *context, uint64_t segment)
-{
-    (void)context;
-    (void)segment;
     return TORC_OK;
 }
 
@@ -125,7 +119,6 @@ struct store_device memory_device_of(struct memory_device *device)
         .prepare = prepare,
         .read = read_bytes,
         .write = write_bytes,
-        .sync = sync_segment,
         .rename = rename_segment,
         .remove = remove_segment,
         .sync_directory = sync_directory,

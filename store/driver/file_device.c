@@ -8,19 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/log.h"
 
-enum { NAME_SIZE = 17, FILE_MODE = 0600 }; /* 16 hexadecimal digits and the end. */
+enum {
+    NAME_SIZE = 17, /* 16 hexadecimal digits and the end. */
+    FILE_MODE = 0600,
+    DIRECT_UNIT = 512, /* No disk takes less at once without its file system's help. */
+};
 
 #define FILLING "filling"
 
 struct segment_file {
     uint64_t segment;
     uint64_t size;
-    int fd; /* -1: not open yet. */
+    int fd;        /* Through the page cache. -1: not open yet. */
+    int direct_fd; /* Past it, for writes. -1: not open yet. */
 };
 
 struct store_file_device {
@@ -31,6 +37,8 @@ struct store_file_device {
     struct segment_file *segments;              /* By rising number. */
     size_t segment_count;
     size_t segment_capacity;
+    bool direct;    /* Writes past the page cache have not been refused. */
+    bool dsync;     /* Nor writes that are durable when they return. */
     int filling_fd; /* -1: no segment is being made. */
     uint64_t filling_at;
     uint8_t zeroes[STORE_FILE_PIECE_SIZE];
@@ -146,6 +154,14 @@ static int segment_fd(struct store_file_device *device, struct segment_file *fil
     return file->fd;
 }
 
+static void segment_close(const struct segment_file *file)
+{
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->direct_fd >= 0)
+        close(file->direct_fd);
+}
+
 /* --- The interface --- */
 
 static enum torc_status file_next(void *context, uint64_t after, uint64_t *ret_segment,
@@ -226,7 +242,8 @@ static enum torc_status file_prepare(void *context, uint64_t segment, uint64_t s
     if (fsync(device->log_fd) != 0)
         die("fsync", "log");
     segment_add(device,
-                &(struct segment_file){.segment = segment, .size = size, .fd = device->filling_fd});
+                &(struct segment_file){
+                    .segment = segment, .size = size, .fd = device->filling_fd, .direct_fd = -1});
     device->filling_fd = -1;
     return TORC_OK;
 }
@@ -256,19 +273,71 @@ static int segment_fd_or_die(struct store_file_device *device, uint64_t segment,
     return fd;
 }
 
-static enum torc_status file_write(void *context, uint64_t segment, uint64_t offset,
-                                   const void *data, size_t size)
+/* The descriptor past the page cache, if this write fits one: else -1. */
+static int direct_fd(struct store_file_device *device, struct segment_file *file, const char *name,
+                     const struct iovec *bytes, uint64_t offset)
 {
-    char name[NAME_SIZE];
-    write_all(segment_fd_or_die(context, segment, name), offset, data, size, name);
-    return TORC_OK;
+    if (!device->direct ||
+        ((uintptr_t)bytes->iov_base | bytes->iov_len | offset) % DIRECT_UNIT != 0)
+        return -1;
+    if (file->direct_fd < 0) {
+        file->direct_fd = openat(device->log_fd, name, O_WRONLY | O_DIRECT | O_CLOEXEC);
+        if (file->direct_fd < 0 && errno != EINVAL)
+            die("open", name);
+        device->direct = file->direct_fd >= 0;
+    }
+    return file->direct_fd;
 }
 
-static enum torc_status file_sync(void *context, uint64_t segment)
+/* One write, durable when it returns where the kernel can do that. Like pwrite. */
+static ssize_t write_some(struct store_file_device *device, int fd, const struct iovec *bytes,
+                          uint64_t offset)
+{
+    if (device->dsync) {
+        ssize_t part = pwritev2(fd, bytes, 1, (off_t)offset, RWF_DSYNC);
+        if (part >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS))
+            return part;
+        device->dsync = false;
+    }
+    return pwrite(fd, bytes->iov_base, bytes->iov_len, (off_t)offset);
+}
+
+/* Past the page cache unless the file system does not want that, which is told by EINVAL at the
+ * first open or write (a disk of larger units says it then); such a write is done again. */
+static void write_durably(struct store_file_device *device, uint64_t segment, uint64_t offset,
+                          const void *data, size_t size)
 {
     char name[NAME_SIZE];
-    if (fdatasync(segment_fd_or_die(context, segment, name)) != 0)
+    int cached_fd = segment_fd_or_die(device, segment, name);
+    struct segment_file *file = segment_find(device, segment);
+    struct iovec left = {.iov_base = (void *)data, .iov_len = size};
+    while (left.iov_len > 0) {
+        int fd = direct_fd(device, file, name, &left, offset);
+        ssize_t part = write_some(device, fd >= 0 ? fd : cached_fd, &left, offset);
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part < 0 && errno == EINVAL && fd >= 0) {
+            device->direct = false;
+            continue;
+        }
+        if (part <= 0)
+            die("write", name);
+        left.iov_base = (uint8_t *)left.iov_base + part;
+        left.iov_len -= (size_t)part;
+        offset += (uint64_t)part;
+    }
+    if (!device->dsync && fdatasync(cached_fd) != 0)
         die("fdatasync", name);
+}
+
+static enum torc_status file_write(void *context, uint64_t segment, uint64_t offset,
+                                   const void *data, size_t size, bool durable)
+{
+    char name[NAME_SIZE];
+    if (durable)
+        write_durably(context, segment, offset, data, size);
+    else
+        write_all(segment_fd_or_die(context, segment, name), offset, data, size, name);
     return TORC_OK;
 }
 
@@ -294,8 +363,7 @@ static enum torc_status file_remove(void *context, uint64_t segment)
     char name[NAME_SIZE];
     segment_name(name, segment);
     struct segment_file file = segment_take(device, segment);
-    if (file.fd >= 0)
-        close(file.fd);
+    segment_close(&file);
     if (unlinkat(device->log_fd, name, 0) != 0)
         die("unlink", name);
     return TORC_OK;
@@ -356,7 +424,6 @@ struct store_device store_file_device_of(struct store_file_device *device)
         .prepare = file_prepare,
         .read = file_read,
         .write = file_write,
-        .sync = file_sync,
         .rename = file_rename,
         .remove = file_remove,
         .sync_directory = file_sync_directory,
@@ -391,8 +458,10 @@ static bool list_segments(struct store_file_device *device)
             continue;
         if (fstatat(device->log_fd, entry->d_name, &stat, 0) != 0)
             break;
-        segment_add(device, &(struct segment_file){
-                                .segment = segment, .size = (uint64_t)stat.st_size, .fd = -1});
+        segment_add(device, &(struct segment_file){.segment = segment,
+                                                   .size = (uint64_t)stat.st_size,
+                                                   .fd = -1,
+                                                   .direct_fd = -1});
     }
     closedir(list);
     return entry == NULL;
@@ -404,6 +473,8 @@ enum torc_status store_file_device_open(int directory_fd, const struct base_allo
     struct store_file_device *device = base_alloc_zero(allocator, sizeof *device);
     device->allocator = allocator;
     device->directory_fd = directory_fd;
+    device->direct = true;
+    device->dsync = true;
     device->filling_fd = -1;
     for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++)
         device->superblock_fd[copy] =
@@ -425,8 +496,7 @@ void store_file_device_close(struct store_file_device *device)
     if (device == NULL)
         return;
     for (size_t i = 0; i < device->segment_count; i++)
-        if (device->segments[i].fd >= 0)
-            close(device->segments[i].fd);
+        segment_close(&device->segments[i]);
     for (unsigned copy = 0; copy < STORE_SUPERBLOCK_COPIES; copy++)
         if (device->superblock_fd[copy] >= 0)
             close(device->superblock_fd[copy]);

@@ -4,8 +4,13 @@
  * beside.
  *
  * Segments are made by writing zeroes, a piece at a time with a sync after each, under the name
- * "filling": an overwrite with fdatasync is the cheapest durable write (DESIGN section 5), and no
- * single call holds the storage thread up for longer than a piece takes.
+ * "filling": a durable overwrite is the cheapest durable write (DESIGN section 5), and no single
+ * call holds the storage thread up for longer than a piece takes.
+ *
+ * A write to a segment is one call: past the page cache (O_DIRECT) and durable when it returns
+ * (RWF_DSYNC). What the file system or the kernel refuses of that is found out at the first write
+ * and done without from then on: through the page cache, or with an fdatasync behind. Reads go
+ * through the page cache, which the kernel keeps in step with direct writes.
  *
  * A failed write, sync, rename or read ends the process at once with STORE_EXIT_IO and one log
  * line: after a failed sync nobody knows what the disk holds, and a retry would only seem to

@@ -116,7 +116,7 @@ static void run(const uint8_t *segment, uint32_t block, uint64_t batch)
     log_disk_init(&disk, counting_init(&counting), BLOCK_SIZE, BLOCKS, 900);
     enum torc_status status = disk.device.prepare(disk.sim, SEGMENT, SEGMENT_SIZE, &done);
     TORC_ASSERT(status == TORC_OK && done);
-    status = disk.device.write(disk.sim, SEGMENT, 0, segment, SEGMENT_SIZE);
+    status = disk.device.write(disk.sim, SEGMENT, 0, segment, SEGMENT_SIZE, true);
     TORC_ASSERT(status == TORC_OK);
     disk.superblock.oldest = SEGMENT;
     disk.superblock.position =

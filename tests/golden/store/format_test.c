@@ -108,8 +108,9 @@ Test(store_golden, first_release_is_readable, .init = set_up, .fini = tear_down)
     cr_assert_eq(store_superblock_decode(superblock, &decoded), TORC_OK);
     cr_assert_eq(disk.device.prepare(disk.sim, decoded.position.segment, sizeof segment, &done),
                  TORC_OK);
-    cr_assert_eq(disk.device.write(disk.sim, decoded.position.segment, 0, segment, sizeof segment),
-                 TORC_OK);
+    cr_assert_eq(
+        disk.device.write(disk.sim, decoded.position.segment, 0, segment, sizeof segment, true),
+        TORC_OK);
     cr_assert_eq(disk.device.superblock_write(disk.sim, 0, superblock), TORC_OK);
     cr_assert_eq(log_disk_open(&disk), TORC_OK);
     cr_assert_eq(disk.record_count, 7);

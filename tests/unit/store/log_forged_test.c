@@ -62,9 +62,9 @@ static struct store_log_stats stats(void)
 
 static void write_block(uint64_t segment, uint32_t number, const uint8_t *block)
 {
-    cr_assert_eq(
-        disk.device.write(disk.sim, segment, (uint64_t)number * BLOCK_SIZE, block, BLOCK_SIZE),
-        TORC_OK);
+    cr_assert_eq(disk.device.write(disk.sim, segment, (uint64_t)number * BLOCK_SIZE, block,
+                                   BLOCK_SIZE, true),
+                 TORC_OK);
 }
 
 static void read_block(uint64_t segment, uint32_t number, uint8_t *block)

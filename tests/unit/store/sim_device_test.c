@@ -29,11 +29,22 @@ static void tear_down(void)
     counting_fini(&counting);
 }
 
-static void write_sectors(uint64_t first, size_t count, uint8_t value)
+static enum torc_status try_write(uint64_t first, size_t count, uint8_t value, bool durable)
 {
     uint8_t bytes[SEGMENT];
     memset(bytes, value, sizeof bytes);
-    cr_assert_eq(device.write(sim, 1, first * SECTOR, bytes, count * SECTOR), TORC_OK);
+    return device.write(sim, 1, first * SECTOR, bytes, count * SECTOR, durable);
+}
+
+/* Not durable. */
+static void write_sectors(uint64_t first, size_t count, uint8_t value)
+{
+    cr_assert_eq(try_write(first, count, value, false), TORC_OK);
+}
+
+static void write_durable(uint64_t first, size_t count, uint8_t value)
+{
+    cr_assert_eq(try_write(first, count, value, true), TORC_OK);
 }
 
 static uint8_t byte_at(struct store_sim_device *from, uint64_t segment, uint64_t offset)
@@ -65,8 +76,7 @@ static enum store_sim_fate every_other(void *context)
 /* What was not synced is read until the power goes, and after a process crash; then it is gone. */
 TEST_BODY(sim_device, unsynced_bytes_outlive_a_process_but_not_the_power, set_up, tear_down)
 {
-    write_sectors(0, 1, 7);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    write_durable(0, 1, 7);
     write_sectors(0, 2, 9);
     store_sim_device_process_crash(sim);
     cr_assert_eq(byte_at(sim, 1, 0), 9);
@@ -92,13 +102,31 @@ TEST_BODY(sim_device, sectors_land_one_by_one, set_up, tear_down)
     cr_assert_eq(byte_at(sim, 1, 2 * SECTOR - 1), 0);
 }
 
+/* A durable write can be cut between its write and its sync, and vouches for its own sectors. */
+TEST_BODY(sim_device, durable_write_is_of_its_own_sectors, set_up, tear_down)
+{
+    unsigned asked = 0;
+    write_sectors(0, 1, 4);
+    write_durable(1, 2, 5);
+    cr_assert_eq(store_sim_device_pending(sim), 1);
+    store_sim_device_inject(sim, STORE_SIM_STOP, 1);
+    cr_assert_eq(try_write(3, 2, 6, true), TORC_IO);
+    cr_assert_eq(store_sim_device_pending(sim), 3);
+    store_sim_device_power_loss(sim, every_other, &asked);
+    cr_assert_eq(asked, 3);
+    cr_assert_eq(byte_at(sim, 1, 0), 4);
+    cr_assert_eq(byte_at(sim, 1, SECTOR), 5);
+    cr_assert_eq(byte_at(sim, 1, 2 * SECTOR), 5);
+    cr_assert_eq(byte_at(sim, 1, 3 * SECTOR), 0);
+    cr_assert_eq(byte_at(sim, 1, 4 * SECTOR), 6);
+}
+
 /* A name changes for good only with the directory's sync; the content does not follow the name. */
 TEST_BODY(sim_device, names_wait_for_the_directory, set_up, tear_down)
 {
     uint64_t segment;
     uint64_t size;
-    write_sectors(0, 1, 5);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    write_durable(0, 1, 5);
     cr_assert_eq(device.rename(sim, 1, 4), TORC_OK);
     cr_assert_eq(byte_at(sim, 4, 0), 5);
     store_sim_device_power_loss(sim, lost, NULL);
@@ -132,23 +160,21 @@ TEST_BODY(sim_device, clones_do_not_see_each_other, set_up, tear_down)
 /* Faults hit the operation they were ordered for, and do what their names say. */
 TEST_BODY(sim_device, faults_hit_the_operation_they_are_for, set_up, tear_down)
 {
-    uint8_t bytes[SECTOR];
-    memset(bytes, 3, sizeof bytes);
     store_sim_device_inject(sim, STORE_SIM_ERROR, 1);
-    cr_assert_eq(device.write(sim, 1, 0, bytes, SECTOR), TORC_OK);
-    cr_assert_eq(device.sync(sim, 1), TORC_IO);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    cr_assert_eq(try_write(0, 1, 3, true), TORC_IO);
+    cr_assert_eq(store_sim_device_pending(sim), 1, "written, not synced");
+    write_durable(0, 1, 3);
     store_sim_device_inject(sim, STORE_SIM_MISDIRECTED, 0);
-    cr_assert_eq(device.write(sim, 1, 2 * SECTOR, bytes, SECTOR), TORC_OK);
+    write_durable(2, 1, 3);
     cr_assert_eq(byte_at(sim, 1, 2 * SECTOR), 0);
     cr_assert_eq(byte_at(sim, 1, 3 * SECTOR), 3);
+    cr_assert_eq(store_sim_device_pending(sim), 0, "it is durable where it landed");
     store_sim_device_inject(sim, STORE_SIM_LOST_WRITE, 0);
-    cr_assert_eq(device.write(sim, 1, 4 * SECTOR, bytes, SECTOR), TORC_OK);
+    write_durable(4, 1, 3);
     cr_assert_eq(byte_at(sim, 1, 4 * SECTOR), 0);
     store_sim_device_inject(sim, STORE_SIM_STOP, 0);
-    cr_assert_eq(device.write(sim, 1, 5 * SECTOR, bytes, SECTOR), TORC_IO);
-    cr_assert_eq(device.write(sim, 1, 6 * SECTOR, bytes, SECTOR), TORC_IO);
-    cr_assert_eq(device.sync(sim, 1), TORC_IO);
+    cr_assert_eq(try_write(5, 1, 3, true), TORC_IO);
+    cr_assert_eq(try_write(6, 1, 3, true), TORC_IO);
     cr_assert_eq(byte_at(sim, 1, 5 * SECTOR), 3);
     cr_assert_eq(byte_at(sim, 1, 6 * SECTOR), 0);
 }
@@ -169,17 +195,13 @@ TEST_BODY(sim_device, full_disk_refuses_to_prepare, set_up, tear_down)
 /* After a failed sync a later one says done, and what the first was for is still not on disk. */
 TEST_BODY(sim_device, failed_sync_sets_its_sectors_adrift, set_up, tear_down)
 {
-    write_sectors(0, 1, 7);
     store_sim_device_inject(sim, STORE_SIM_SYNC_ERROR, 0);
-    write_sectors(1, 1, 7);
-    cr_assert_eq(device.sync(sim, 1), TORC_IO);
-    write_sectors(2, 1, 8);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    cr_assert_eq(try_write(0, 2, 7, true), TORC_IO);
+    write_durable(2, 1, 8);
     store_sim_device_process_crash(sim);
     cr_assert_eq(byte_at(sim, 1, 0), 7);
     cr_assert_eq(byte_at(sim, 1, SECTOR), 7);
-    write_sectors(1, 1, 9);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    write_durable(1, 1, 9);
     store_sim_device_power_loss(sim, lost, NULL);
     cr_assert_eq(byte_at(sim, 1, 0), 0);
     cr_assert_eq(byte_at(sim, 1, SECTOR), 9);
@@ -192,11 +214,9 @@ TEST_BODY(sim_device, failed_sync_sets_its_sectors_adrift, set_up, tear_down)
 /* While it lies nothing reaches the disk, and no sync says so. */
 TEST_BODY(sim_device, lying_disk_loses_what_it_called_synced, set_up, tear_down)
 {
-    write_sectors(0, 1, 7);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    write_durable(0, 1, 7);
     store_sim_device_lie(sim, true);
-    write_sectors(0, 2, 8);
-    cr_assert_eq(device.sync(sim, 1), TORC_OK);
+    write_durable(0, 2, 8);
     cr_assert_eq(byte_at(sim, 1, SECTOR), 8);
     cr_assert_eq(store_sim_device_pending(sim), 2);
     store_sim_device_power_loss(sim, lost, NULL);

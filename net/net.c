@@ -20,12 +20,14 @@ enum {
 /*
  * A ZeroMQ socket's descriptor is edge-triggered: it becomes readable when something may have
  * changed, and whoever sends or receives may use that edge up. So the descriptor only wakes the
- * loop; after every poll all sockets are emptied, and before every poll they are asked whether
- * anything is there, in which case the loop does not wait.
+ * loop and says whom to empty; and before the loop waits, a socket that was sent to since it was
+ * found empty is asked whether anything is there, in which case the loop does not wait. Asking one
+ * costs two system calls, so that no other is asked.
  */
 struct net_watch {
     struct net *net;
     void *socket;
+    bool maybe; /* Something may be there to receive: not found empty since the last edge. */
     uv_poll_t poll;
 };
 
@@ -102,10 +104,12 @@ static bool receive_one(struct net *net, struct net_watch *watch, struct net_pee
 static bool receive_all(struct net *net, struct net_watch *watch, struct net_peer *peer)
 {
     int count = 0;
-    /* A callback may end the peer, or all. */
-    while (count < NET_TURN_MESSAGES_MAX && !net->closing && (peer == NULL || !peer->closing) &&
-           receive_one(net, watch, peer))
-        count++;
+    /* A callback may end the peer, or all; and it may send, which can use up an edge. */
+    while (watch->maybe && count < NET_TURN_MESSAGES_MAX && !net->closing &&
+           (peer == NULL || !peer->closing)) {
+        watch->maybe = receive_one(net, watch, peer);
+        count += watch->maybe;
+    }
     return count > 0;
 }
 
@@ -120,11 +124,14 @@ static void on_check(uv_check_t *check)
         net->callbacks.on_turn(net->callbacks.context);
 }
 
-static bool is_readable(void *socket)
+static bool is_readable(struct net_watch *watch)
 {
     int events = 0;
     size_t size = sizeof(events);
-    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+    if (watch->maybe)
+        watch->maybe = zmq_getsockopt(watch->socket, ZMQ_EVENTS, &events, &size) == 0 &&
+                       (events & ZMQ_POLLIN) != 0;
+    return watch->maybe;
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -135,18 +142,19 @@ static void on_idle(uv_idle_t *idle)
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct net *net = prepare->data;
-    bool readable = net->router.socket != NULL && is_readable(net->router.socket);
+    bool readable = net->router.socket != NULL && is_readable(&net->router);
     for (struct net_peer *peer = net->peers; peer != NULL && !readable; peer = peer->next)
-        readable = !peer->closing && is_readable(peer->watch.socket);
+        readable = !peer->closing && is_readable(&peer->watch);
     if (readable)
         uv_idle_start(&net->idle, on_idle);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    (void)poll; /* Wakes the loop; on_check does the work. */
     (void)status;
     (void)events;
+    struct net_watch *watch = poll->data;
+    watch->maybe = true; /* on_check does the work. */
 }
 
 static void watch_socket(struct net *net, struct net_watch *watch)
@@ -156,6 +164,7 @@ static void watch_socket(struct net *net, struct net_watch *watch)
     int failed = zmq_getsockopt(watch->socket, ZMQ_FD, &fd, &size);
     TORC_ASSERT(failed == 0);
     watch->net = net;
+    watch->maybe = true;
     failed = uv_poll_init(net->loop, &watch->poll, fd);
     TORC_ASSERT(failed == 0);
     watch->poll.data = watch;
@@ -357,6 +366,7 @@ static enum torc_status note_failure(struct net *net)
 enum torc_status net_send(struct net *net, struct net_peer *peer, struct base_bytes message)
 {
     TORC_ASSERT(!peer->closing);
+    peer->watch.maybe = true;
     if (zmq_send(peer->watch.socket, message.data, message.size, ZMQ_DONTWAIT) < 0)
         return note_failure(net);
     net->counters.sent++;
@@ -370,6 +380,7 @@ enum torc_status net_answer(struct net *net, uint64_t route, struct base_bytes m
         net->counters.dropped_route++;
         return TORC_NOT_FOUND;
     }
+    net->router.maybe = true;
     if (zmq_send(net->router.socket, identity.data, identity.size, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
         return note_failure(net);
     if (zmq_send(net->router.socket, message.data, message.size, ZMQ_DONTWAIT) < 0)

@@ -85,6 +85,7 @@ static void reset_for_leading(struct paxos *paxos)
     paxos->sent = paxos->own_acked = paxos->chosen;
     paxos->resend_ms = 0;
     paxos->round = paxos->confirmed = 0;
+    paxos->widen_ms = 0;
     paxos->lease_until_ms = 0;
     paxos->lease_dropped = false;
     paxos->transfer_to = 0;
@@ -319,6 +320,7 @@ void paxos_leader_tick(struct paxos *paxos)
             paxos_transfer_go(paxos);
         }
     }
+    paxos_round_widen(paxos);
     if (paxos->resend_ms != 0 && paxos->now_ms >= paxos->resend_ms)
         resend(paxos);
 }

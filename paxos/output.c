@@ -193,6 +193,8 @@ static uint64_t wake_at(const struct paxos *paxos)
         at = paxos->heartbeat_ms;
         if (paxos->resend_ms != 0 && paxos->sent > paxos->chosen)
             at = earlier(at, paxos->resend_ms);
+        if (paxos->widen_ms != 0 && paxos->confirmed < paxos->round)
+            at = earlier(at, paxos->widen_ms);
         if (paxos->transfer_to != 0)
             at = earlier(at, paxos->transfer_ms);
     } else if (paxos->votes) {

@@ -2,7 +2,7 @@
  * The machine's state, and what its files share. The rules' numbers are those of docs/protocol.md.
  *
  *   paxos.c     life, events        acceptor.c  promises, accepts      election.c  canvass, phase 1
- *   receive.c   messages' door      leader.c    phase 2, transfer      round.c     heartbeats
+ *   receive.c   messages' door      leader.c    phase 2, transfer      round.c     rounds
  *   output.c    the ready           learner.c   chosen, catch-up       read.c      reads, leases
  */
 #ifndef TORC_PAXOS_PAXOS_INT_H
@@ -156,6 +156,8 @@ struct paxos {
     uint64_t own_acked; /* Highest slot whose own record is known durable. */
     uint64_t heartbeat_ms;
     uint64_t round, confirmed;
+    uint32_t round_asked;                 /* Who was asked the newest round, itself among them. */
+    uint64_t widen_ms;                    /* Ask the others too then; 0: they were. */
     uint64_t round_ms[PAXOS_ROUNDS_KEPT]; /* When round r was sent, at r modulo the size. */
     uint64_t lease_until_ms;
     bool lease_dropped; /* For good, under this ballot. */
@@ -272,7 +274,11 @@ enum torc_status paxos_on_accepted(struct paxos *paxos, uint32_t from,
                                    const struct consensus_message *message);
 
 /* ---- round.c */
+/* A heartbeat. */
 void paxos_round_send(struct paxos *paxos);
+/* A round for reads alone. */
+void paxos_round_probe(struct paxos *paxos);
+void paxos_round_widen(struct paxos *paxos);
 uint64_t paxos_grid(const struct paxos *paxos);
 enum torc_status paxos_on_heartbeat(struct paxos *paxos, uint32_t from,
                                     const struct consensus_message *message);

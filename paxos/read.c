@@ -71,7 +71,7 @@ void paxos_reads_ask(struct paxos *paxos)
     while (i > 0 && paxos->reads[i - 1].by_lease)
         i--;
     if (i > 0 && paxos->reads[i - 1].round == 0 && paxos->confirmed == paxos->round)
-        paxos_round_send(paxos);
+        paxos_round_probe(paxos);
 }
 
 void paxos_reads_answer(struct paxos *paxos)

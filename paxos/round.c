@@ -1,5 +1,12 @@
-/* Heartbeats: each is a numbered round of questions, "have you promised above my ballot?". */
+/*
+ * Rounds: numbered questions, "have you promised above my ballot?". A heartbeat is a round that all
+ * members are asked. One for reads in between asks only as many as make a majority with this one,
+ * those that answered last; the others if these do not answer soon.
+ */
 #include "paxos/paxos_int.h"
+
+/* Who is asked alone has this share of a heartbeat interval before the others are asked too. */
+enum { PROBES_PER_HEARTBEAT = 10 };
 
 /* Heartbeats of all groups of a node are due at the same moments, so that the node can put them
  * into one message per peer. */
@@ -58,35 +65,95 @@ static void confirm(struct paxos *paxos)
     paxos_fresh_update(paxos, confirmed);
 }
 
-void paxos_round_send(struct paxos *paxos)
+/* Before the barrier is chosen the chosen index says nothing about earlier leaders' writes. */
+static bool is_current(const struct paxos *paxos)
+{
+    return paxos->chosen >= paxos->barrier_slot;
+}
+
+static void round_begin(struct paxos *paxos)
 {
     TORC_ASSERT(paxos->role == CONSENSUS_LEADER);
     paxos->round++;
     paxos->round_ms[paxos->round % PAXOS_ROUNDS_KEPT] = paxos->now_ms;
+    paxos->round_asked = paxos_mask_of(paxos->self);
     paxos_reads_join(paxos);
+    if (is_current(paxos))
+        fresh_begin(paxos, paxos->round, paxos->now_ms, paxos->chosen);
+}
+
+static void ask(struct paxos *paxos, uint32_t member)
+{
+    const struct paxos_peer *peer = &paxos->peers[member];
+    struct consensus_message *message = paxos_send(paxos, member, PAXOS_HEARTBEAT);
+    message->ballot = paxos->ballot;
+    message->chosen = paxos->chosen;
+    message->durable = paxos->durable;
+    message->floor = paxos->floor;
+    message->round = paxos->round;
+    message->confirmed = paxos->confirmed;
+    if (is_current(paxos)) {
+        message->echo = peer->answer_ms;
+        message->first = message->last = peer->incarnation;
+    }
+    paxos->round_asked |= paxos_mask_of(member);
+}
+
+static void ask_rest(struct paxos *paxos)
+{
+    for (uint32_t i = 0; i < paxos->config.member_count; i++) {
+        if ((paxos->round_asked & paxos_mask_of(i)) == 0)
+            ask(paxos, i);
+    }
+    paxos->widen_ms = 0;
+}
+
+void paxos_round_send(struct paxos *paxos)
+{
+    round_begin(paxos);
     paxos->heartbeat_ms = paxos_grid(paxos);
     floor_update(paxos);
-    /* Before the barrier is chosen the chosen index says nothing about earlier leaders' writes. */
-    bool current = paxos->chosen >= paxos->barrier_slot;
-    if (current)
-        fresh_begin(paxos, paxos->round, paxos->now_ms, paxos->chosen);
-    for (uint32_t i = 0; i < paxos->config.member_count; i++) {
-        if (i == paxos->self)
-            continue;
-        const struct paxos_peer *peer = &paxos->peers[i];
-        struct consensus_message *message = paxos_send(paxos, i, PAXOS_HEARTBEAT);
-        message->ballot = paxos->ballot;
-        message->chosen = paxos->chosen;
-        message->durable = paxos->durable;
-        message->floor = paxos->floor;
-        message->round = paxos->round;
-        message->confirmed = paxos->confirmed;
-        if (current) {
-            message->echo = peer->answer_ms;
-            message->first = message->last = peer->incarnation;
-        }
-    }
+    ask_rest(paxos);
     confirm(paxos);
+}
+
+/* Of the voters not asked yet, the one that answered the newest round; of several, the next after
+ * this member, so that the leaders of a node's groups ask each the same one. */
+static uint32_t promptest(const struct paxos *paxos)
+{
+    uint32_t best = CONSENSUS_MEMBERS_MAX;
+    for (uint32_t k = 1; k < paxos->config.member_count; k++) {
+        uint32_t i = (paxos->self + k) % paxos->config.member_count;
+        const struct paxos_peer *peer = &paxos->peers[i];
+        if ((paxos->voters & ~paxos->round_asked & paxos_mask_of(i)) == 0 || peer->amnesiac)
+            continue;
+        if (best == CONSENSUS_MEMBERS_MAX || peer->round > paxos->peers[best].round)
+            best = i;
+    }
+    return best;
+}
+
+void paxos_round_probe(struct paxos *paxos)
+{
+    round_begin(paxos);
+    while (!paxos_quorum_reached(paxos->round_asked, paxos->voters)) {
+        uint32_t member = promptest(paxos);
+        if (member == CONSENSUS_MEMBERS_MAX)
+            break;
+        ask(paxos, member);
+    }
+    paxos->widen_ms =
+        paxos->now_ms + 1 + paxos->config.heartbeat_interval_ms / PROBES_PER_HEARTBEAT;
+    confirm(paxos);
+}
+
+void paxos_round_widen(struct paxos *paxos)
+{
+    if (paxos->widen_ms == 0 || paxos->now_ms < paxos->widen_ms)
+        return;
+    paxos->widen_ms = 0;
+    if (paxos->confirmed < paxos->round)
+        ask_rest(paxos);
 }
 
 static void heartbeat_answer(struct paxos *paxos, uint32_t from,

@@ -497,11 +497,40 @@ Test(paxos, rule_7_reads_share_the_next_round)
     cr_assert_eq(rig.read_count, 0);
     cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round + 1);
     rig_read(&rig, 3, CONSENSUS_READ_QUORUM);
-    rig_confirm(&rig, 3, ballot, round + 1);
+    rig_confirm(&rig, 2, ballot, round + 1);
     cr_assert_eq(rig.read_count, 2);
     cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round + 2);
-    rig_confirm(&rig, 3, ballot, round + 2);
+    rig_confirm(&rig, 2, ballot, round + 2);
     cr_assert_eq(rig.read_count, 3);
+    rig_fini(&rig);
+}
+
+/* A round for reads asks one follower, the one whose answer is the newest; the other is asked when
+ * that one does not answer soon, and is the one to ask from then on. */
+Test(paxos, rule_7_reads_ask_as_few_as_needed)
+{
+    static struct rig rig;
+    rig_init(&rig);
+    rig_start(&rig, NULL);
+    struct base_ballot ballot = rig_serve(&rig);
+    uint64_t round = rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round;
+    rig_confirm(&rig, 3, ballot, round);
+    rig_forget(&rig);
+    rig_read(&rig, 1, CONSENSUS_READ_QUORUM);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 3)->round, round + 1);
+    cr_assert_null(rig_sent(&rig, PAXOS_HEARTBEAT, 2));
+    rig_tick(&rig, RIG_HEARTBEAT_MS / 10);
+    cr_assert_null(rig_sent(&rig, PAXOS_HEARTBEAT, 2));
+    rig_forget(&rig);
+    rig_tick(&rig, 1);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round + 1);
+    cr_assert_null(rig_sent(&rig, PAXOS_HEARTBEAT, 3), "it was asked before");
+    rig_confirm(&rig, 2, ballot, round + 1);
+    cr_assert_eq(rig.read_count, 1);
+    rig_forget(&rig);
+    rig_read(&rig, 2, CONSENSUS_READ_QUORUM);
+    cr_assert_eq(rig_sent(&rig, PAXOS_HEARTBEAT, 2)->round, round + 2);
+    cr_assert_null(rig_sent(&rig, PAXOS_HEARTBEAT, 3));
     rig_fini(&rig);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/scheduling.h"
 #include "router/driver/config.h"
 #include "router/driver/host.h"
 
@@ -17,6 +18,7 @@ int main(int argc, char **argv)
     if (code < 0) {
         signal(SIGPIPE, SIG_IGN);
         base_log_open((enum base_log_level)config.log_level, 2 /* standard error */);
+        base_scheduling_batch();
         code = router_host_run(&config, settings);
     }
     base_settings_free(settings);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/scheduling.h"
 #include "shard/driver/config.h"
 #include "shard/driver/format.h"
 #include "shard/driver/host.h"
@@ -21,6 +22,7 @@ int main(int argc, char **argv)
     if (code < 0) {
         signal(SIGPIPE, SIG_IGN);
         base_log_open((enum base_log_level)config.log_level, 2 /* standard error */);
+        base_scheduling_batch();
         code = shard_host_run(&config);
     }
     base_settings_free(settings);

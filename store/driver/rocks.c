@@ -14,6 +14,9 @@
 enum {
     WRITE_BUFFERS = 4, /* One is written to, one is flushed, two are between that and a stall. */
     FLUSHES_WAITING_MAX = 1,
+    /* A compaction writes all of level 1 again: 256 MiB for 128 MiB of new files, and not for 64.
+     */
+    LEVEL0_COMPACTION_FILES = 8,
     LEVEL0_SLOWDOWN_FILES = 20,
     LEVEL0_FLUSH_FILES_MAX = LEVEL0_SLOWDOWN_FILES - 2,
     READ_TIER_PERSISTED = 2,
@@ -334,6 +337,7 @@ static rocksdb_options_t *options_new(const struct store_rocks_config *config)
     rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_write_buffer_size(options, config->write_buffer_size);
     rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS);
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_COMPACTION_FILES);
     rocksdb_options_set_level0_slowdown_writes_trigger(options, LEVEL0_SLOWDOWN_FILES);
     rocksdb_options_set_max_open_files(options, config->open_files_max);
     rocksdb_options_set_max_background_jobs(options, config->background_jobs_max);

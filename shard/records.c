@@ -13,8 +13,7 @@ enum {
 };
 
 struct shard_record_node {
-    struct shard_record_node *next; /* In the table's chain. */
-    uint64_t hash;                  /* Of the id: most others are told apart without their bytes. */
+    uint64_t hash; /* Of the id. */
     const struct shard_record_block *block;
     size_t at; /* Where in the block's bytes. */
 };
@@ -83,7 +82,7 @@ void shard_records_fini(struct shard_records *records)
     base_array_free(records->allocator, records->heap, &records->heap_capacity,
                     sizeof(struct shard_record_block *));
     base_free(records->allocator, records->table,
-              records->table_size * sizeof(struct shard_record_node *));
+              records->table_size * sizeof(struct shard_record_slot));
     shard_chunks_fini(&records->chunks);
 }
 
@@ -124,47 +123,69 @@ static uint64_t id_hash(const uint8_t *id)
     return base_hash(base_bytes_of(id, TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE));
 }
 
-static struct shard_record_node **table_chain(const struct shard_records *records, uint64_t hash)
+static size_t table_next(const struct shard_records *records, size_t at)
+{
+    return (at + 1) & (records->table_size - 1);
+}
+
+/* Where the search for a hash begins. */
+static size_t table_home(const struct shard_records *records, uint64_t hash)
 {
     TORC_ASSERT(records->table_size > 0);
-    return &records->table[(size_t)hash & (records->table_size - 1)];
+    return (size_t)hash & (records->table_size - 1);
 }
 
-static void table_link(struct shard_records *records, struct shard_record_node *node)
+static void table_link(struct shard_records *records, const struct shard_record_node *node)
 {
-    struct shard_record_node **chain = table_chain(records, node->hash);
-    node->next = *chain;
-    *chain = node;
+    size_t at = table_home(records, node->hash);
+    while (records->table[at].node != NULL)
+        at = table_next(records, at);
+    records->table[at] = (struct shard_record_slot){.hash = node->hash, .node = node};
 }
 
+static size_t table_place(const struct shard_records *records, const struct shard_record_node *node)
+{
+    size_t at = table_home(records, node->hash);
+    while (records->table[at].node != node) {
+        TORC_ASSERT(records->table[at].node != NULL);
+        at = table_next(records, at);
+    }
+    return at;
+}
+
+/* What follows moves up, as far as its own search would still find it (Knuth, The Art of Computer
+ * Programming, vol. 3, 6.4, algorithm R): so nothing marks places where something was. */
 static void table_unlink(struct shard_records *records, const struct shard_record_node *node)
 {
-    struct shard_record_node **link = table_chain(records, node->hash);
-    while (*link != node) {
-        TORC_ASSERT(*link != NULL);
-        link = &(*link)->next;
+    size_t hole = table_place(records, node);
+    for (size_t at = table_next(records, hole); records->table[at].node != NULL;
+         at = table_next(records, at)) {
+        size_t home = table_home(records, records->table[at].hash);
+        size_t mask = records->table_size - 1;
+        if (((at - home) & mask) < ((at - hole) & mask))
+            continue;
+        records->table[hole] = records->table[at];
+        hole = at;
     }
-    *link = node->next;
+    records->table[hole] = (struct shard_record_slot){0};
 }
 
-/* Room for one more record, at most one to a chain on average. */
+/* Room for one more record: half of the table stays empty, so that a search is one miss of the
+ * processor's cache whether it finds something or not. */
 static void table_reserve(struct shard_records *records)
 {
-    if (records->count < records->table_size)
+    if (records->count < records->table_size / 2)
         return;
     size_t old_size = records->table_size;
-    struct shard_record_node **old = records->table;
+    struct shard_record_slot *old = records->table;
     records->table_size = old_size == 0 ? TABLE_SIZE_MIN : old_size * 2;
-    records->table = base_alloc_zero(records->allocator,
-                                     records->table_size * sizeof(struct shard_record_node *));
+    records->table =
+        base_alloc_zero(records->allocator, records->table_size * sizeof(struct shard_record_slot));
     for (size_t i = 0; i < old_size; i++) {
-        while (old[i] != NULL) {
-            struct shard_record_node *node = old[i];
-            old[i] = node->next;
-            table_link(records, node);
-        }
+        if (old[i].node != NULL)
+            table_link(records, old[i].node);
     }
-    base_free(records->allocator, old, old_size * sizeof(struct shard_record_node *));
+    base_free(records->allocator, old, old_size * sizeof(struct shard_record_slot));
 }
 
 bool shard_records_find(const struct shard_records *records, struct wire_client_id client,
@@ -177,9 +198,10 @@ bool shard_records_find(const struct shard_records *records, struct wire_client_
     base_put_le64(id + 8, client.low);
     base_put_le64(id + 16, number);
     uint64_t hash = id_hash(id);
-    const struct shard_record_node *node = *table_chain(records, hash);
-    for (; node != NULL; node = node->next) {
-        if (node->hash != hash)
+    const struct shard_record_node *node;
+    for (size_t place = table_home(records, hash); (node = records->table[place].node) != NULL;
+         place = table_next(records, place)) {
+        if (records->table[place].hash != hash)
             continue;
         const uint8_t *at = node->block->bytes + node->at;
         if (memcmp(at, id, TORC_MUTANT(RECORD_BY_SESSION) ? 16 : ID_SIZE) != 0)
@@ -387,10 +409,7 @@ void shard_records_check(const struct shard_records *records)
         for (uint32_t k = 0; k < block->count; k++) {
             const struct shard_record_node *node = &block->nodes[k];
             TORC_ASSERT(node->hash == id_hash(block->bytes + node->at));
-            const struct shard_record_node *found = *table_chain(records, node->hash);
-            while (found != NULL && found != node)
-                found = found->next;
-            TORC_ASSERT(found == node);
+            TORC_ASSERT(records->table[table_place(records, node)].hash == node->hash);
             struct shard_record record = record_fields(block->bytes + node->at);
             last_time = record.last_time > last_time ? record.last_time : last_time;
         }

@@ -36,12 +36,18 @@ struct shard_record {
 struct shard_record_block;
 struct shard_record_node;
 
+/* Of the table: the hash here tells nearly all others apart without a look at their records. */
+struct shard_record_slot {
+    uint64_t hash;
+    const struct shard_record_node *node; /* NULL: empty. */
+};
+
 /* Open, so that it can be embedded; fields are read-only outside records.c. */
 struct shard_records {
     const struct base_allocator *allocator;
     struct shard_chunks chunks;
-    struct shard_record_node **table; /* Chains by the hash of the id. */
-    size_t table_size;                /* A power of two, or 0. */
+    struct shard_record_slot *table;  /* By the hash of the id; what collides lies behind. */
+    size_t table_size;                /* A power of two, or 0; at most half is used. */
     struct shard_record_block **heap; /* Closed blocks, the one that goes next first. */
     size_t heap_count, heap_capacity;
     struct shard_record_block *open; /* Of the entry that is being applied; NULL: no record yet. */

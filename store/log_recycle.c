@@ -16,8 +16,8 @@ struct copier {
     size_t count;
     size_t capacity;
     uint64_t length;  /* Bytes of the gathered records. */
-    uint8_t *payload; /* Their payloads: batch_size_max bytes. */
-    size_t payload_used;
+    uint8_t *payload; /* Their payloads: as much as is needed of the segment, or a batch. */
+    size_t payload_used, payload_max;
 };
 
 static enum torc_status copier_flush(struct copier *copier)
@@ -68,6 +68,7 @@ static enum torc_status copy_location(struct copier *copier, const struct store_
     enum torc_status status = copier_reserve(copier, at->size);
     if (status != TORC_OK)
         return status;
+    TORC_ASSERT(copier->payload_used + at->size <= copier->payload_max);
     struct store_record record;
     status = store_log_read_at(log, group, at, copier->payload + copier->payload_used, &record);
     if (status == TORC_DAMAGED)
@@ -108,17 +109,21 @@ static enum torc_status copy_group(struct copier *copier, const struct store_log
     return status;
 }
 
-static enum torc_status copy_segment(struct store_log *log, uint64_t segment)
+static enum torc_status copy_segment(struct store_log *log, const struct store_log_segment *from)
 {
-    struct copier copier = {
-        .log = log, .segment = segment, .payload = base_alloc(log->allocator, log->batch_size_max)};
+    uint64_t needed = from->needed_bytes, batch = log->batch_size_max;
+    struct copier copier = {.log = log,
+                            .segment = from->segment,
+                            .payload_max = (size_t)(needed < batch ? needed : batch)};
+    if (copier.payload_max > 0)
+        copier.payload = base_alloc(log->allocator, copier.payload_max);
     enum torc_status status = TORC_OK;
     for (size_t g = 0; status == TORC_OK && g < log->index.group_count; g++)
         status = copy_group(&copier, &log->index.groups[g]);
     if (status == TORC_OK)
         status = copier_flush(&copier);
     base_array_free(log->allocator, copier.records, &copier.capacity, sizeof *copier.records);
-    base_free(log->allocator, copier.payload, log->batch_size_max);
+    base_free(log->allocator, copier.payload, copier.payload_max);
     return status;
 }
 
@@ -166,7 +171,7 @@ enum torc_status store_log_trim(struct store_log *log, uint32_t group, uint64_t 
     enum torc_status status = TORC_OK;
     while (freed < round && copied < log->geometry.segment_size && copying_pays(log, freed)) {
         copied += log->index.segments[freed].needed_bytes;
-        status = copy_segment(log, log->index.segments[freed].segment);
+        status = copy_segment(log, &log->index.segments[freed]);
         if (status != TORC_OK)
             break;
         freed++;

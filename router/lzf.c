@@ -10,6 +10,9 @@ enum {
     MATCH_FREE = 18, /* A match may pass its bound up to here: liblzf's unrolled loop. */
 };
 
+/* Without a call in between, all of the compressor stays in registers: a third of the time. */
+#define INLINED static inline __attribute__((always_inline))
+
 struct compressor {
     const uint8_t *input;
     size_t size, at;
@@ -19,7 +22,7 @@ struct compressor {
     size_t literals; /* Of the run that ends at `used`; the byte before it will say how many. */
 };
 
-static uint32_t *slot(const struct compressor *compressor, size_t at)
+INLINED uint32_t *slot(const struct compressor *compressor, size_t at)
 {
     const uint8_t *bytes = compressor->input + at;
     uint32_t three = (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
@@ -27,14 +30,14 @@ static uint32_t *slot(const struct compressor *compressor, size_t at)
     return &compressor->seen[hash & ((1u << HASH_BITS) - 1)];
 }
 
-static void run_end(struct compressor *compressor)
+INLINED void run_end(struct compressor *compressor)
 {
     compressor->output[compressor->used - compressor->literals - 1] =
         (uint8_t)(compressor->literals - 1);
 }
 
 /* False: no room. */
-static bool literal(struct compressor *compressor)
+INLINED bool literal(struct compressor *compressor)
 {
     if (compressor->used >= compressor->capacity)
         return false;
@@ -62,7 +65,7 @@ static void literals_rest(struct compressor *compressor)
 }
 
 /* How far what begins at `from` and at `at` is the same; three bytes are. */
-static size_t match_size(const struct compressor *compressor, size_t from)
+INLINED size_t match_size(const struct compressor *compressor, size_t from)
 {
     const uint8_t *a = compressor->input + from, *b = compressor->input + compressor->at;
     size_t left = compressor->size - compressor->at - 2;
@@ -80,7 +83,7 @@ static size_t match_size(const struct compressor *compressor, size_t from)
 }
 
 /* Takes the match that begins at `from`; false: no room. */
-static bool match(struct compressor *compressor, size_t from)
+INLINED bool match(struct compressor *compressor, size_t from)
 {
     size_t distance = compressor->at - from - 1, no_run = compressor->literals == 0;
     if (compressor->used - no_run + 4 >= compressor->capacity)

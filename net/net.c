@@ -46,6 +46,7 @@ struct net {
     void *context;
     struct net_watch router; /* socket NULL: none. */
     struct net_peer *peers;
+    size_t turn_size; /* Of the answers taken in this turn. */
     struct net_routes *routes;
     char address[NET_ADDRESS_SIZE];
     uv_prepare_t prepare;
@@ -92,6 +93,7 @@ static bool receive_one(struct net *net, struct net_watch *watch, struct net_pee
     } else {
         struct base_bytes message = base_bytes_of(zmq_msg_data(&part), zmq_msg_size(&part));
         net->counters.received++;
+        net->turn_size += peer == NULL ? 0 : message.size;
         if (peer == NULL)
             net->callbacks.on_request(net->callbacks.context, route, message);
         else
@@ -101,12 +103,30 @@ static bool receive_one(struct net *net, struct net_watch *watch, struct net_pee
     return true;
 }
 
+static bool turn_is_full(const struct net *net)
+{
+    return net->config.turn_size_max > 0 && net->turn_size >= net->config.turn_size_max;
+}
+
+/* The first peer becomes the last, so that each is the first at times. */
+static void peers_rotate(struct net *net)
+{
+    struct net_peer *first = net->peers, **at = &net->peers;
+    if (first == NULL || first->next == NULL)
+        return;
+    net->peers = first->next;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = first;
+    first->next = NULL;
+}
+
 static bool receive_all(struct net *net, struct net_watch *watch, struct net_peer *peer)
 {
     int count = 0;
     /* A callback may end the peer, or all; and it may send, which can use up an edge. */
     while (watch->maybe && count < NET_TURN_MESSAGES_MAX && !net->closing &&
-           (peer == NULL || !peer->closing)) {
+           (peer == NULL || (!peer->closing && !turn_is_full(net)))) {
         watch->maybe = receive_one(net, watch, peer);
         count += watch->maybe;
     }
@@ -117,9 +137,12 @@ static void on_check(uv_check_t *check)
 {
     struct net *net = check->data;
     uv_idle_stop(&net->idle);
+    net->turn_size = 0;
     bool any = net->router.socket != NULL && receive_all(net, &net->router, NULL);
     for (struct net_peer *peer = net->peers; peer != NULL; peer = peer->next)
         any = receive_all(net, &peer->watch, peer) || any;
+    if (turn_is_full(net))
+        peers_rotate(net);
     if (any && !net->closing && net->callbacks.on_turn != NULL)
         net->callbacks.on_turn(net->callbacks.context);
 }
@@ -369,6 +392,25 @@ enum torc_status net_send(struct net *net, struct net_peer *peer, struct base_by
     peer->watch.maybe = true;
     if (zmq_send(peer->watch.socket, message.data, message.size, ZMQ_DONTWAIT) < 0)
         return note_failure(net);
+    net->counters.sent++;
+    return TORC_OK;
+}
+
+enum torc_status net_send_made(struct net *net, struct net_peer *peer, size_t size,
+                               void (*make)(void *context, uint8_t *at), void *context)
+{
+    zmq_msg_t message;
+    TORC_ASSERT(!peer->closing);
+    int failed = zmq_msg_init_size(&message, size);
+    TORC_ASSERT(failed == 0);
+    make(context, zmq_msg_data(&message));
+    peer->watch.maybe = true; /* As in net_send. */
+    if (zmq_msg_send(&message, peer->watch.socket, ZMQ_DONTWAIT) < 0) {
+        int error = errno;
+        zmq_msg_close(&message);
+        errno = error;
+        return note_failure(net);
+    }
     net->counters.sent++;
     return TORC_OK;
 }

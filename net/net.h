@@ -48,7 +48,9 @@ struct net_config {
     uint64_t identity;  /* Of the DEALERs: unique for this life of this process. */
     uint32_t queue_max; /* Messages queued per peer and per requester. */
     uint32_t message_size_max;
-    bool insecure; /* Allow `listen` beyond loopback. */
+    size_t turn_size_max; /* Answers taken in one turn end with the one that passes this many bytes,
+                             and the rest comes in the next; 0: no such bound. */
+    bool insecure;        /* Allow `listen` beyond loopback. */
 };
 
 struct net_counters {
@@ -78,6 +80,9 @@ void net_disconnect(struct net *net, struct net_peer *peer);
 
 /* Sends to a peer. TORC_FULL: dropped and counted (also while it is not connected). */
 enum torc_status net_send(struct net *net, struct net_peer *peer, struct base_bytes message);
+/* The same for a message of `size` bytes that `make` writes in its place. */
+enum torc_status net_send_made(struct net *net, struct net_peer *peer, size_t size,
+                               void (*make)(void *context, uint8_t *at), void *context);
 /* Answers along a route. TORC_FULL, TORC_NOT_FOUND: dropped and counted. */
 enum torc_status net_answer(struct net *net, uint64_t route, struct base_bytes message);
 

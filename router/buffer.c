@@ -6,6 +6,8 @@
 
 #include "base/assert.h"
 
+enum { SLACK = 64 /* Behind a large piece: what ends a reply. */ };
+
 void router_buffer_fini(struct router_buffer *buffer)
 {
     base_array_free(buffer->allocator, buffer->data, &buffer->capacity, 1);
@@ -20,10 +22,21 @@ void router_buffer_clear(struct router_buffer *buffer)
     buffer->size = 0;
 }
 
+void router_buffer_reserve(struct router_buffer *buffer, size_t capacity)
+{
+    const struct base_allocator *allocator = buffer->allocator;
+    if (capacity <= buffer->capacity)
+        return;
+    buffer->data = allocator->resize(allocator->context, buffer->data, buffer->capacity, capacity);
+    buffer->capacity = capacity;
+}
+
 uint8_t *router_buffer_grow(struct router_buffer *buffer, size_t size)
 {
     size_t at = buffer->size;
-    TORC_ASSERT(size <= SIZE_MAX - at);
+    TORC_ASSERT(size <= SIZE_MAX - at - SLACK);
+    if (size > ROUTER_BUFFER_KEEP_MAX && size > buffer->capacity)
+        router_buffer_reserve(buffer, at + size + SLACK);
     buffer->data =
         base_array_reserve(buffer->allocator, buffer->data, &buffer->capacity, at + size, 1);
     buffer->size = at + size;

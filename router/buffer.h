@@ -3,7 +3,8 @@
  * bodies.
  *
  * Every user bounds the size itself, before it appends. Memory is kept when a buffer is emptied, up
- * to ROUTER_BUFFER_KEEP_MAX, so that a connection at work allocates nothing.
+ * to ROUTER_BUFFER_KEEP_MAX, so that a connection at work allocates nothing. It grows by doubling,
+ * but for one large piece, which gets what it needs and not up to twice as much.
  */
 #ifndef TORC_ROUTER_BUFFER_H
 #define TORC_ROUTER_BUFFER_H
@@ -41,6 +42,8 @@ void router_buffer_clear(struct router_buffer *buffer);
 /* Makes the buffer `size` bytes longer and returns where they begin, uninitialised. Dead at the
  * next call that grows the buffer. */
 uint8_t *router_buffer_grow(struct router_buffer *buffer, size_t size);
+/* Memory for `capacity` bytes and no more; nothing when there is as much. */
+void router_buffer_reserve(struct router_buffer *buffer, size_t capacity);
 void router_buffer_append(struct router_buffer *buffer, struct base_bytes bytes);
 void router_buffer_text(struct router_buffer *buffer, const char *text);
 void router_buffer_format(struct router_buffer *buffer, const char *format, ...)

@@ -8,6 +8,7 @@
 enum {
     SPARE_MAX = 4096,       /* Calls kept for later. */
     SPARE_BYTES_MAX = 1024, /* Memory kept with each. */
+    LARGE_MIN = 256 * 1024, /* Bytes of a command above which it is large. */
 };
 
 void router_call_free(struct router *router, struct router_call *call)
@@ -97,13 +98,25 @@ static void kept_update(struct router_call *call)
     call->kept = call->out.size;
 }
 
+/* A large reply is not copied when nothing is before it. */
+static void output_append(struct router_connection *connection, struct router_buffer *out)
+{
+    if (connection->output.size > 0 || out->size <= ROUTER_BUFFER_KEEP_MAX) {
+        router_buffer_append(&connection->output, router_buffer_bytes(out));
+        return;
+    }
+    struct router_buffer empty = connection->output;
+    connection->output = *out;
+    *out = empty;
+}
+
 /* Takes finished calls off the front; what a later one has kept joins the output. */
 static void calls_flush(struct router *router, struct router_connection *connection)
 {
     while (connection->first != NULL && connection->first->finished) {
         struct router_call *call = connection->first;
         if (connection->open && !call->muted)
-            router_buffer_append(&connection->output, router_buffer_bytes(&call->out));
+            output_append(connection, &call->out);
         connection->first = call->next;
         if (connection->first == NULL)
             connection->last = NULL;
@@ -360,6 +373,22 @@ static size_t plan_size(const struct router_plan *plan, const struct base_bytes 
     return size;
 }
 
+/* Large commands are copied, which takes time: one in a turn, so that small ones of others come in
+ * between, and none before those that were put off. */
+static bool large_may_begin(struct router *router, const struct router_connection *connection,
+                            size_t size)
+{
+    if (size <= LARGE_MIN)
+        return true;
+    if (router->turn_large > 0 ||
+        (router->starved_first != NULL && router->settled != connection)) {
+        router->turn_full = true;
+        return false;
+    }
+    router->turn_large = size;
+    return true;
+}
+
 bool router_call_begin(struct router *router, struct router_connection *connection,
                        const struct router_command *command)
 {
@@ -388,7 +417,8 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
                     "ERR command is too large: the limit is request_size_max bytes");
         return true;
     }
-    if (!router_courier_has_room(router->courier, plan.op_count, size))
+    if (!router_courier_has_room(router->courier, plan.op_count, size) ||
+        !large_may_begin(router, connection, size))
         return false;
     struct router_call *call = router_call_new(router, connection, command, plan.reply);
     if (plan.reply == ROUTER_PLAN_TOGETHER) {

@@ -82,6 +82,7 @@ void router_courier_turn(struct router_courier *courier, uint64_t now_us)
     courier->message_count = 0;
     courier->bodies.size = 0;
     router_buffer_clear(&courier->payloads);
+    courier->turn_large = 0;
     while (courier->request_count > 0 && courier->deadlines[0]->deadline_us <= now_us)
         router_request_fail(courier, courier->deadlines[0]);
 }
@@ -244,10 +245,17 @@ static bool belongs(const struct router_courier *courier, const struct wire_enve
            memcmp(&node->storage, &envelope->storage, sizeof(node->storage)) == 0;
 }
 
+void router_courier_large(struct router_courier *courier, size_t size)
+{
+    if (size > ROUTER_LARGE_MIN && !courier->large_put_off)
+        courier->turn_large += size;
+}
+
 void router_courier_receive(struct router_courier *courier, const struct wire_envelope *envelope)
 {
     const ProtobufCMessage *body;
     courier->counters.messages_received++;
+    router_courier_large(courier, envelope->payload.size);
     if (!belongs(courier, envelope) || wire_body_read(courier->arena, envelope, &body) != TORC_OK) {
         courier->counters.messages_rejected++;
         return;
@@ -348,8 +356,9 @@ static void messages_place(struct router_courier *courier)
         struct router_message *message = &courier->messages[i];
         message->body.data = courier->bodies.data + body;
         body += message->body.size;
-        if (message->payload.size > 0)
-            message->payload.data = courier->payloads.data + payload;
+        if (message->payload.size == 0 || message->payload.data != NULL)
+            continue; /* Nothing, or a large request's own bytes. */
+        message->payload.data = courier->payloads.data + payload;
         payload += message->payload.size;
     }
     TORC_ASSERT(body == courier->bodies.size);
@@ -369,7 +378,9 @@ size_t router_courier_messages(struct router_courier *courier,
             router_courier_wake(courier, courier->unrouted_at_us);
     }
     for (size_t i = 0; i < courier->group_count; i++)
-        router_group_turn(courier, courier->groups[i]);
+        router_group_turn(courier,
+                          courier->groups[(courier->group_first + i) % courier->group_count]);
+    courier->group_first += courier->turn_large > 0; /* Another group's may go first then. */
     messages_place(courier);
     *ret_messages = courier->messages;
     return courier->message_count;

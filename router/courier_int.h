@@ -14,7 +14,10 @@
 #include "router/courier.h"
 #include "wire/body.h"
 
-enum { ROUTER_LAST_TIME_AT = 32 /* In an encoded request. */ };
+enum {
+    ROUTER_LAST_TIME_AT = 32,      /* In an encoded request. */
+    ROUTER_LARGE_MIN = 256 * 1024, /* A request is large above this: none that commands share. */
+};
 
 /* ---- Requests -----------------------------------------------------------------------------------
  */
@@ -144,6 +147,11 @@ struct router_courier {
 
     struct wire_arena *arena;
     struct router_buffer bodies, payloads;
+    /* Bytes of large requests and answers that were copied or sent in this turn: no large request
+     * is sent beside them, unless it was put off already. */
+    size_t turn_large;
+    bool large_put_off;
+    size_t group_first; /* Modulo group_count: whose turn comes first. */
     struct router_message *messages;
     size_t message_count, message_capacity;
     struct router_courier_counters counters;
@@ -208,6 +216,8 @@ void router_courier_wake(struct router_courier *courier, uint64_t at_us);
 struct router_message *router_courier_send(struct router_courier *courier, uint32_t peer,
                                            uint32_t node, enum wire_type type,
                                            const ProtobufCMessage *body);
+/* So much is copied in this turn: large requests wait for the next. */
+void router_courier_large(struct router_courier *courier, size_t size);
 /* A node knows a newer map. */
 void router_courier_map_heard(struct router_courier *courier, uint32_t node, uint64_t version);
 

@@ -416,6 +416,12 @@ static uint64_t last_time(const struct router_courier *courier, const struct rou
     return base_hlc_from_ms(now_ms + left_ms);
 }
 
+/* A large request is a message of its own, whose payload is not copied. */
+static bool is_large(const struct router_request *request)
+{
+    return request->bytes.size > ROUTER_LARGE_MIN;
+}
+
 static void request_send(struct router_courier *courier, struct router_group *group,
                          struct router_request *request)
 {
@@ -437,7 +443,8 @@ static void request_send(struct router_courier *courier, struct router_group *gr
     if (group->sent.count == 0)
         group->heard_us = courier->now_us;
     router_request_list_append(&group->sent, request);
-    router_buffer_append(&courier->payloads, router_buffer_bytes(&request->bytes));
+    if (!is_large(request))
+        router_buffer_append(&courier->payloads, router_buffer_bytes(&request->bytes));
     leader->sequence++;
     courier->counters.copies++;
 }
@@ -450,18 +457,26 @@ static void message_send(struct router_courier *courier, struct router_group *gr
     size_t start = courier->payloads.size;
     head.group = group->id;
     head.sequence = leader->sequence + 1;
-    while (group->waiting.first != NULL &&
+    struct base_bytes large = {NULL, 0};
+    while (large.data == NULL && group->waiting.first != NULL &&
            leader->sequence < leader->credit + (TORC_MUTANT(CREDIT_IGNORED) ? 1000 : 0)) {
         size_t size = courier->payloads.size - start + group->waiting.first->bytes.size;
-        if (head.request_count > 0 && size > courier->config.message_size_max)
+        if (head.request_count > 0 &&
+            (size > courier->config.message_size_max || is_large(group->waiting.first)))
             break;
+        if (is_large(group->waiting.first))
+            large = router_buffer_bytes(&group->waiting.first->bytes);
         request_send(courier, group, group->waiting.first);
         head.request_count++;
     }
     struct router_message *message =
         router_courier_send(courier, leader->peer, leader->node, WIRE_TYPE_REQUEST, &head.base);
     message->incarnation = leader->incarnation;
-    message->payload.size = courier->payloads.size - start;
+    message->payload = large;
+    if (large.data == NULL)
+        message->payload.size = courier->payloads.size - start;
+    courier->turn_large += large.size;
+    courier->large_put_off &= large.data == NULL;
 }
 
 /* Sent for too long without an answer: another copy, to the same leader. */
@@ -486,8 +501,14 @@ static void leader_turn(struct router_courier *courier, struct router_group *gro
     bool paused = courier->now_us < group->pause_until_us;
     if (paused && group->waiting.first != NULL)
         router_courier_wake(courier, group->pause_until_us);
-    while (!paused && group->waiting.first != NULL && leader->sequence < leader->credit)
+    while (!paused && group->waiting.first != NULL && leader->sequence < leader->credit) {
+        if (courier->turn_large > 0 && is_large(group->waiting.first)) {
+            courier->large_put_off = true;
+            router_courier_wake(courier, courier->now_us);
+            break;
+        }
         message_send(courier, group);
+    }
     if (group->sent.count > 0) {
         uint64_t silent_at_us = group->heard_us + (uint64_t)courier->config.silence_ms * 1000;
         if (courier->now_us >= silent_at_us)

@@ -8,10 +8,10 @@
 #include "base/mutant.h"
 
 enum {
-    SPARE_MAX = 4096,               /* Requests kept for later. */
-    SPARE_BYTES_MAX = 4096,         /* Memory kept with each. */
-    REQUEST_PARCELS_MAX = 1024,     /* Parcels that travel as one request, and their bytes. */
-    REQUEST_BYTES_MAX = 256 * 1024, /* A single larger one travels alone. */
+    SPARE_MAX = 4096,                     /* Requests kept for later. */
+    SPARE_BYTES_MAX = 4096,               /* Memory kept with each. */
+    REQUEST_PARCELS_MAX = 1024,           /* Parcels that travel as one request, and their bytes. */
+    REQUEST_BYTES_MAX = ROUTER_LARGE_MIN, /* A single larger one travels alone. */
     JOIN_SHARE = 8, /* A parcel joins a request younger than timeout / JOIN_SHARE. */
 };
 
@@ -194,6 +194,7 @@ static void add_parcel(struct router_courier *courier, struct router_request *re
     uint8_t *at = router_buffer_grow(&request->bytes, size);
     wire_op_write(at, size, op);
     courier->bytes_size += size;
+    router_courier_large(courier, size);
     parcel_append(courier, request, parcel);
     wire_request_end(request->bytes.data, request->bytes.size, (uint16_t)request->parcel_count);
     request->value_ops += answers_value(op);

@@ -309,3 +309,8 @@ enum router_resp_status router_resp_read(struct router_resp *resp, struct base_b
     return input.data[0] == '*' ? multibulk_read(resp, input, ret_used)
                                 : inline_read(resp, input, ret_used);
 }
+
+size_t router_resp_wanted(const struct router_resp *resp)
+{
+    return resp->bulk_left < 0 ? 0 : resp->at + (size_t)resp->bulk_left + 2;
+}

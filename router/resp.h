@@ -68,4 +68,8 @@ void router_resp_fini(struct router_resp *resp);
 enum router_resp_status router_resp_read(struct router_resp *resp, struct base_bytes input,
                                          size_t *ret_used);
 
+/* After MORE: from the command's first byte, how many bytes there are at least when the argument
+ * that is coming in is whole; 0: not known. */
+size_t router_resp_wanted(const struct router_resp *resp);
+
 #endif /* TORC_ROUTER_RESP_H */

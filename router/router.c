@@ -9,6 +9,7 @@ enum {
     BULK_SIZE_MAX =
         64 << 20, /* An argument; values have a limit of their own, with a better error. */
     COMMAND_SIZE_MAX = 128 << 20,
+    ROOM_FROM = 16 * 1024, /* So much has come before memory is set aside for the rest. */
 };
 
 static const struct router_resp_limits resp_limits = {
@@ -91,6 +92,8 @@ void router_turn(struct router *router, uint64_t now_us, uint64_t unix_us)
     TORC_ASSERT(now_us >= router->now_us);
     router->now_us = now_us;
     router->unix_us = unix_us;
+    router->turn_large = 0;
+    router->turn_full = false;
     router_courier_turn(router->courier, now_us);
     if (router->pause != ROUTER_PAUSE_NOTHING && now_us >= router->pause_until_us)
         router_pause_end(router);
@@ -354,6 +357,17 @@ static size_t commands_run(struct router *router, struct router_connection *conn
     return at;
 }
 
+struct router_room router_connection_room(struct router *router, uint32_t slot)
+{
+    struct router_connection *connection = connection_at(router, slot);
+    struct router_buffer *input = &connection->input;
+    size_t wanted = router_resp_wanted(&connection->resp);
+    if (connection->closing || input->size < ROOM_FROM || wanted <= input->size)
+        return (struct router_room){NULL, 0};
+    router_buffer_reserve(input, wanted);
+    return (struct router_room){input->data + input->size, wanted - input->size};
+}
+
 void router_connection_bytes(struct router *router, uint32_t slot, struct base_bytes bytes)
 {
     struct router_connection *connection = connection_at(router, slot);
@@ -362,12 +376,18 @@ void router_connection_bytes(struct router *router, uint32_t slot, struct base_b
     router_connection_touch(router, connection);
     if (connection->closing)
         return;
-    if (connection->input.size > 0) {
-        router_buffer_append(&connection->input, bytes);
-        return; /* Looked at when the turn ends. */
+    struct router_buffer *input = &connection->input;
+    if (input->size > 0) { /* Looked at when the turn ends. */
+        if (bytes.data == input->data + input->size) {
+            TORC_ASSERT(bytes.size <= input->capacity - input->size);
+            input->size += bytes.size;
+        } else {
+            router_buffer_append(input, bytes);
+        }
+        return;
     }
     size_t used = commands_run(router, connection, bytes);
-    router_buffer_append(&connection->input, base_bytes_of(bytes.data + used, bytes.size - used));
+    router_buffer_append(input, base_bytes_of(bytes.data + used, bytes.size - used));
 }
 
 /* ---- Actions
@@ -457,7 +477,9 @@ static void starved_settle(struct router *router)
             router->starved_last = NULL;
         connection->starved = false;
         router_connection_touch(router, connection);
+        router->settled = connection;
         dirty_settle(router);
+        router->settled = NULL;
         if (router->starved_last == connection)
             break; /* There is room, and not enough for this one. */
     }
@@ -472,6 +494,8 @@ void router_ready(struct router *router, struct router_ready *ret_ready)
     ret_ready->actions = router->actions;
     ret_ready->action_count = router->action_count;
     ret_ready->wake_at_us = router_courier_wake_at_us(router->courier);
+    if (router->turn_full)
+        ret_ready->wake_at_us = router->now_us;
     if (router->pause != ROUTER_PAUSE_NOTHING && router->pause_until_us < ret_ready->wake_at_us)
         ret_ready->wake_at_us = router->pause_until_us;
 }

@@ -104,6 +104,14 @@ void router_ready(struct router *router, struct router_ready *ret_ready);
 enum torc_status router_connection_opened(struct router *router, const struct router_peer *peer,
                                           uint32_t *ret_connection) TORC_MUST_CHECK;
 struct base_bytes router_refusal(void);
+/* Where the rest of a large argument is to be read to, so that it need not be copied: that much of
+ * it is missing. Size 0: it is all the same. Dead at the next call, which is to be
+ * router_connection_bytes with the bytes as they stand there, or any other. */
+struct router_room {
+    uint8_t *data;
+    size_t size;
+};
+struct router_room router_connection_room(struct router *router, uint32_t connection);
 void router_connection_bytes(struct router *router, uint32_t connection, struct base_bytes bytes);
 /* All bytes of the newest ROUTER_WRITE are with the operating system. True: call router_ready once
  * more in this turn, there is more to do for the connection. */

@@ -118,6 +118,9 @@ struct router {
     uint64_t connection_last_id;
     struct router_connection *dirty_first, *dirty_last;
     struct router_connection *starved_first, *starved_last;
+    const struct router_connection *settled; /* The one just taken out of them. */
+    size_t turn_large;                       /* Bytes of large commands begun in this turn. */
+    bool turn_full;                          /* One more was put off to the next. */
     struct router_call *spare;
     size_t spare_count, call_count;
     struct base_prng prng;          /* For RANDOMKEY alone. */

@@ -9,6 +9,10 @@
 
 enum {
     READ_SIZE = 64 * 1024,
+    /* What one client, and when there are several all of them, give or take in one turn, beside one
+     * read of each: so long the others wait. */
+    PIECE_SIZE = 256 * 1024,
+    TURN_SIZE = 1024 * 1024,
     BACKLOG = 511,
     KEEPALIVE_S = 300,
     ADDRESS_SIZE = ROUTER_PEER_ADDRESS_SIZE,
@@ -19,7 +23,10 @@ struct client {
     uv_write_t write;
     struct router_door *door;
     uint32_t connection;
-    bool known; /* By the core. */
+    bool known;                  /* By the core. */
+    struct base_bytes unwritten; /* Behind what `write` is about. */
+    uint64_t turn;               /* In which it read last, */
+    size_t turn_read;            /* and how much. */
 };
 
 struct router_door {
@@ -31,6 +38,8 @@ struct router_door {
     struct client **clients; /* By connection. */
     uint8_t *read_buffer;    /* One for all: what is read is handed on at once. */
     char address[ADDRESS_SIZE];
+    uint64_t turn;
+    size_t turn_read; /* By all clients in this turn. */
 };
 
 static void address_write(const struct sockaddr_storage *address, char text[ADDRESS_SIZE])
@@ -85,18 +94,32 @@ static void client_close(struct client *client)
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct client *client = handle->data;
+    struct router_door *door = client->door;
     (void)suggested;
-    *buffer = uv_buf_init((char *)client->door->read_buffer, READ_SIZE);
+    if (client->turn != door->turn)
+        client->turn_read = 0;
+    client->turn = door->turn;
+    *buffer = uv_buf_init(NULL, 0); /* Not now; the loop will ask again. */
+    if (client->turn_read >= PIECE_SIZE || (client->turn_read > 0 && door->turn_read >= TURN_SIZE))
+        return;
+    struct router_room room = router_connection_room(door->router, client->connection);
+    size_t most = PIECE_SIZE - client->turn_read;
+    if (room.size > READ_SIZE)
+        *buffer = uv_buf_init((char *)room.data, (unsigned)(room.size < most ? room.size : most));
+    else
+        *buffer = uv_buf_init((char *)door->read_buffer, READ_SIZE);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
 {
     struct client *client = stream->data;
     struct router_door *door = client->door;
-    if (count == 0)
+    if (count == 0 || count == UV_ENOBUFS)
         return;
     door->config.on_event(door->config.context);
     if (count > 0) {
+        client->turn_read += (size_t)count;
+        door->turn_read += (size_t)count;
         router_connection_bytes(door->router, client->connection,
                                 base_bytes_of(buffer->base, (size_t)count));
         return;
@@ -158,12 +181,30 @@ static void on_connection(uv_stream_t *listener, int status)
 /* ---- Actions
  * ------------------------------------------------------------------------------------- */
 
+static void on_written(uv_write_t *write, int status);
+
+/* The next piece of what is left; on_written follows. */
+static int piece_write(struct client *client)
+{
+    struct base_bytes left = client->unwritten;
+    size_t size = left.size < PIECE_SIZE ? left.size : PIECE_SIZE;
+    uv_buf_t buffer = uv_buf_init((char *)left.data, (unsigned)size);
+    client->unwritten = base_bytes_of(left.data + size, left.size - size);
+    client->write.data = client;
+    return uv_write(&client->write, (uv_stream_t *)&client->tcp, &buffer, 1, on_written);
+}
+
 static void on_written(uv_write_t *write, int status)
 {
     struct client *client = write->data;
     if (!client->known)
         return; /* Closed meanwhile. */
     struct router_door *door = client->door;
+    if (status == 0 && client->unwritten.size > 0) {
+        status = piece_write(client);
+        if (status == 0)
+            return;
+    }
     door->config.on_event(door->config.context);
     if (status == 0) {
         (void)router_connection_written(door->router,
@@ -174,17 +215,18 @@ static void on_written(uv_write_t *write, int status)
     client_close(client);
 }
 
-/* What the socket takes at once, and the rest when it can. True: router_ready is due again. */
+/* What the socket takes at once, and the rest, in pieces, when it can. True: router_ready is due
+ * again. */
 static bool client_write(struct router_door *door, struct client *client, struct base_bytes bytes)
 {
-    uv_buf_t buffer = uv_buf_init((char *)bytes.data, (unsigned)bytes.size);
+    size_t size = bytes.size < PIECE_SIZE ? bytes.size : PIECE_SIZE;
+    uv_buf_t buffer = uv_buf_init((char *)bytes.data, (unsigned)size);
     int written = uv_try_write((uv_stream_t *)&client->tcp, &buffer, 1);
-    if (written == (int)bytes.size)
-        return router_connection_written(door->router, client->connection);
     size_t done = written > 0 ? (size_t)written : 0;
-    buffer = uv_buf_init((char *)bytes.data + done, (unsigned)(bytes.size - done));
-    client->write.data = client;
-    if (uv_write(&client->write, (uv_stream_t *)&client->tcp, &buffer, 1, on_written) == 0)
+    if (done == bytes.size)
+        return router_connection_written(door->router, client->connection);
+    client->unwritten = base_bytes_of(bytes.data + done, bytes.size - done);
+    if (piece_write(client) == 0)
         return false;
     router_connection_closed(door->router, client->connection);
     client_close(client);
@@ -194,6 +236,8 @@ static bool client_write(struct router_door *door, struct client *client, struct
 bool router_door_act(struct router_door *door, const struct router_action *actions, size_t count)
 {
     bool again = false;
+    door->turn++;
+    door->turn_read = 0;
     for (size_t i = 0; i < count; i++) {
         struct client *client = door->clients[actions[i].connection];
         if (client == NULL)

@@ -22,6 +22,7 @@
 enum {
     MESSAGE_SIZE_MAX = 64 << 20, /* One message on the wire, either way. */
     PAYLOAD_SIZE_MAX = 1 << 20,  /* Requests in one message; one larger request travels alone. */
+    ANSWERS_SIZE_MAX = 1 << 20,  /* Taken in one turn, and one more: clients come in between. */
     QUEUE_MAX = 65536,           /* Messages queued towards one node. */
     PROBE_MS = 50,               /* Between rounds that look for a leader, at first and at most. */
     PROBE_MAX_MS = 1000,
@@ -49,8 +50,6 @@ struct host {
     struct wire_id cluster;
     uint32_t incarnation; /* Random: a router has no storage that could count its lives. */
     uint64_t number;      /* Of the last message sent. */
-    uint8_t *message;     /* The one that is being sent. */
-    size_t message_capacity;
     char run_id[RUN_ID_SIZE];
     struct router_setting *settings;
     size_t setting_count;
@@ -104,6 +103,11 @@ static void connect_peers(struct host *host)
     }
 }
 
+static void make_message(void *envelope, uint8_t *at)
+{
+    wire_envelope_write(envelope, at);
+}
+
 static void send_message(struct host *host, const struct router_message *message)
 {
     struct wire_envelope envelope = {
@@ -116,16 +120,10 @@ static void send_message(struct host *host, const struct router_message *message
         .body = message->body,
         .payload = message->payload,
     };
-    size_t size = wire_envelope_size(&envelope);
-    if (size > host->message_capacity) {
-        host->message = realloc(host->message, size);
-        TORC_ASSERT(host->message != NULL);
-        host->message_capacity = size;
-    }
-    wire_envelope_write(&envelope, host->message);
     struct net_peer *peer = host->peers[message->peer].net;
     if (peer != NULL) /* What is dropped was counted, and is sent again by the core. */
-        (void)!net_send(host->net, peer, base_bytes_of(host->message, size));
+        (void)!net_send_made(host->net, peer, wire_envelope_size(&envelope), make_message,
+                             &envelope);
 }
 
 static void on_answer(void *context, struct net_peer *net_peer, struct base_bytes message)
@@ -261,7 +259,9 @@ static void settings_free(struct host *host)
 
 static bool open_net(struct host *host)
 {
-    struct net_config config = {.queue_max = QUEUE_MAX, .message_size_max = MESSAGE_SIZE_MAX};
+    struct net_config config = {.queue_max = QUEUE_MAX,
+                                .message_size_max = MESSAGE_SIZE_MAX,
+                                .turn_size_max = ANSWERS_SIZE_MAX};
     struct net_callbacks callbacks = {.on_answer = on_answer, .context = host};
     char text[NET_TEXT_SIZE];
     entropy(&config.identity, sizeof(config.identity));
@@ -398,7 +398,6 @@ static void close_all(struct host *host)
     router_free(host->router);
     settings_free(host);
     free(host->peers);
-    free(host->message);
 }
 
 int router_host_run(const struct router_driver_config *config, const struct base_settings *settings)

@@ -39,8 +39,6 @@ struct libtorc_io {
     size_t peer_count;
     uint32_t incarnation; /* Random: a client has no storage that could count its lives. */
     uint64_t number;      /* Of the last message sent. */
-    uint8_t *message;     /* The one that is being sent. */
-    size_t message_capacity;
     uint64_t now_us;
     bool turn_wanted;
 };
@@ -91,6 +89,11 @@ static void connect_peers(struct libtorc_io *io)
     }
 }
 
+static void make_message(void *envelope, uint8_t *at)
+{
+    wire_envelope_write(envelope, at);
+}
+
 static void send_message(struct libtorc_io *io, const struct router_message *message)
 {
     struct wire_envelope envelope = {
@@ -103,16 +106,9 @@ static void send_message(struct libtorc_io *io, const struct router_message *mes
         .body = message->body,
         .payload = message->payload,
     };
-    size_t size = wire_envelope_size(&envelope);
-    if (size > io->message_capacity) {
-        io->message = realloc(io->message, size);
-        TORC_ASSERT(io->message != NULL);
-        io->message_capacity = size;
-    }
-    wire_envelope_write(&envelope, io->message);
     struct net_peer *peer = io->peers[message->peer].net;
     if (peer != NULL) /* What is dropped was counted, and is sent again by the courier. */
-        (void)!net_send(io->net, peer, base_bytes_of(io->message, size));
+        (void)!net_send_made(io->net, peer, wire_envelope_size(&envelope), make_message, &envelope);
 }
 
 static void on_answer(void *context, struct net_peer *net_peer, struct base_bytes message)
@@ -279,7 +275,6 @@ void libtorc_io_free(struct libtorc_io *io)
     uv_loop_close(&io->loop);
     libtorc_client_free(io->client);
     free(io->peers);
-    free(io->message);
     free(io);
 }
 

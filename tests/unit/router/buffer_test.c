@@ -56,3 +56,21 @@ Test(router_buffer, format_cuts_long_texts)
     router_buffer_fini(&buffer);
     counting_fini(&counting);
 }
+
+/* One large piece takes what it needs, and not up to twice as much; small ones still double. */
+Test(router_buffer, a_large_piece_gets_its_size)
+{
+    enum { LARGE = (8 << 20) + 1 };
+    struct counting counting;
+    struct router_buffer buffer = router_buffer_empty(counting_init(&counting));
+    router_buffer_text(&buffer, "$8388609\r\n");
+    router_buffer_grow(&buffer, LARGE);
+    uint64_t calls = counting.call_count;
+    router_buffer_text(&buffer, "\r\n");
+    cr_assert_eq(counting.call_count, calls);
+    cr_assert_leq(counting.bytes, LARGE + 100);
+    router_buffer_reserve(&buffer, LARGE);
+    cr_assert_eq(counting.call_count, calls);
+    router_buffer_fini(&buffer);
+    counting_fini(&counting);
+}

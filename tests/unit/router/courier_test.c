@@ -937,3 +937,34 @@ Test(router_courier, stale_reads_need_no_leader)
     cr_assert_eq(whole.outcome, ROUTER_NOTHING_DONE, "nobody is fresh");
     world_fini(&world);
 }
+
+/* A large request is sent from where it lies, without a copy, and the next one in the next turn,
+ * which is asked for at once. */
+Test(router_courier, large_requests_are_sent_in_place)
+{
+    enum { LARGE = 400000, COUNT = 3 };
+    static struct world world;
+    static uint8_t value[LARGE];
+    const struct router_message *messages;
+    world_init(&world, 3);
+    world.calm = true;
+    add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+    turn_until(&world, 0);
+    router_courier_turn(world.courier, world.now_us);
+    for (uint32_t i = 0; i < COUNT; i++)
+        add_of(&world, i, i, (struct wire_op){.type = WIRE_OP_PUT, .value = {value, LARGE}});
+    size_t before = world.counting.bytes, sent = 0;
+    counting_peak_reset(&world.counting);
+    for (size_t turns = 0; sent < COUNT; turns++) {
+        cr_assert_leq(turns, COUNT + 1);
+        router_courier_turn(world.courier, world.now_us);
+        size_t count = router_courier_messages(world.courier, &messages), larges = 0;
+        for (size_t i = 0; i < count; i++)
+            larges += messages[i].payload.size > LARGE;
+        cr_assert_leq(larges, 1);
+        sent += larges;
+        cr_assert_eq(router_courier_wake_at_us(world.courier) <= world.now_us, sent < COUNT);
+    }
+    cr_assert_lt(world.counting.bytes_peak, before + LARGE / 4);
+    world_fini(&world);
+}

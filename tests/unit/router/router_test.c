@@ -1,6 +1,8 @@
 #include "router/router.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/lib/counting.h"
@@ -174,6 +176,189 @@ Test(router_core, memory_stats_count_buffers)
         say(router, other, "SET a 12345678901234567890123456789012345678901234567890");
     }
     cr_assert_geq(sizes[1], sizes[0] + 50);
+    router_free(router);
+    counting_fini(&counting);
+}
+
+/* ---- Large arguments
+ * ----------------------------------------------------------------------------- */
+
+enum { LARGE = 8 << 20, LARGE_READ = 64 * 1024 };
+
+struct large {
+    struct counting counting;
+    struct router_config config;
+    struct router *router;
+    uint32_t client;
+    uint8_t *bytes; /* "ECHO value" of LARGE bytes. */
+    size_t size, value_at;
+    size_t placed; /* Of them, how many were read to where the router wanted them. */
+};
+
+static void large_begin(struct large *large, const char *head)
+{
+    *large = (struct large){.config = config_small(), .value_at = strlen(head)};
+    large->config.client_output_max = large->config.client_output_pause = 4 * LARGE;
+    large->config.courier.inflight_size_max = 4 * LARGE;
+    large->router = router_new(counting_init(&large->counting), &large->config, 1);
+    cr_assert_eq(router_connection_opened(large->router, &peer, &large->client), TORC_OK);
+    large->size = large->value_at + LARGE + 2;
+    large->bytes = malloc(large->size);
+    cr_assert_not_null(large->bytes);
+    memcpy(large->bytes, head, large->value_at);
+    for (size_t i = 0; i < LARGE; i++)
+        large->bytes[large->value_at + i] = (uint8_t)(i * 31 + i / 251);
+    memcpy(large->bytes + large->size - 2, "\r\n", 2);
+}
+
+static void large_end(struct large *large)
+{
+    free(large->bytes);
+    router_free(large->router);
+    counting_fini(&large->counting);
+}
+
+/* Bytes from `at` on come in as a driver reads them: where the router wants them, or a buffer. */
+static size_t large_read(struct large *large, size_t at, size_t most)
+{
+    struct router_room room = router_connection_room(large->router, large->client);
+    size_t size = room.size > 0 ? room.size : LARGE_READ;
+    size = size < most ? size : most;
+    size = size < large->size - at ? size : large->size - at;
+    const uint8_t *from = large->bytes + at;
+    if (room.size > 0) {
+        from = memcpy(room.data, from, size);
+        large->placed += size;
+    }
+    router_connection_bytes(large->router, large->client, base_bytes_of(from, size));
+    return size;
+}
+
+/* A large argument is read to its place with no copy and no second buffer, goes out as it came in,
+ * and nothing of it stays. */
+Test(router_core, a_large_argument_comes_once)
+{
+    static struct large large;
+    struct router_ready ready;
+    const struct router_action *write = NULL;
+    bool closed = false;
+    large_begin(&large, "*2\r\n$4\r\nECHO\r\n$8388608\r\n");
+    say(large.router, large.client, "PING\r\n");
+    settle(large.router, &closed);
+    counting_peak_reset(&large.counting);
+    size_t before = large.counting.bytes;
+    for (size_t at = 0; at < large.size;) {
+        at += large_read(&large, at, 200 * 1024);
+        cr_assert_leq(large.counting.bytes_peak - before, LARGE + 2 * LARGE_READ);
+        router_turn(large.router, at, 1);
+        router_ready(large.router, &ready);
+        router_check(large.router);
+        for (size_t i = 0; i < ready.action_count; i++)
+            write = ready.actions[i].type == ROUTER_WRITE ? &ready.actions[i] : write;
+    }
+    cr_assert_geq(large.placed, LARGE - LARGE_READ);
+    cr_assert_not_null(write);
+    cr_assert_eq(write->bytes.size, strlen("$8388608\r\n") + LARGE + 2);
+    cr_assert_eq(
+        memcmp(write->bytes.data + strlen("$8388608\r\n"), large.bytes + large.value_at, LARGE + 2),
+        0);
+    /* In and out once each, whatever comes to it. */
+    cr_assert_leq(large.counting.bytes_peak - before, 2 * LARGE + 4 * LARGE_READ);
+    (void)router_connection_written(large.router, large.client);
+    settle(large.router, &closed);
+    cr_assert_leq(large.counting.bytes, before + LARGE_READ);
+    large_end(&large);
+}
+
+/* A large value that waits to be sent is in memory once: what it came in is given back. */
+Test(router_core, a_large_value_is_kept_once)
+{
+    static struct large large;
+    bool closed = false;
+    large_begin(&large, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8388608\r\n");
+    settle(large.router, &closed);
+    counting_peak_reset(&large.counting);
+    size_t before = large.counting.bytes;
+    for (size_t at = 0; at < large.size;) {
+        at += large_read(&large, at, 1 << 20);
+        settle(large.router, &closed);
+    }
+    cr_assert_eq(router_courier_inflight(router_courier(large.router)), 1);
+    cr_assert_leq(large.counting.bytes_peak - before, 2 * LARGE + 4 * LARGE_READ);
+    cr_assert_leq(large.counting.bytes - before, LARGE + LARGE_READ);
+    router_turn(large.router, 2000000, 1); /* No node: the deadline passes. */
+    cr_assert_gt(settle(large.router, &closed), 0);
+    cr_assert_leq(large.counting.bytes, before + LARGE_READ);
+    large_end(&large);
+}
+
+/* Wherever the client is lost within a large value, everything of it is given back. */
+Test(router_core, a_large_value_may_be_cut)
+{
+    static const size_t cuts[] = {
+        1,         20,    26,         16 * 1024, 70 * 1024,
+        LARGE / 2, LARGE, LARGE + 24, LARGE + 25 /* before the last byte */};
+    static struct large large;
+    bool closed = false;
+    large_begin(&large, "*2\r\n$4\r\nECHO\r\n$8388608\r\n");
+    router_connection_closed(large.router, large.client);
+    settle(large.router, &closed);
+    size_t before = large.counting.bytes;
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        cr_assert_lt(cuts[i], large.size);
+        cr_assert_eq(router_connection_opened(large.router, &peer, &large.client), TORC_OK);
+        for (size_t at = 0; at < cuts[i];) {
+            at += large_read(&large, at, cuts[i] - at);
+            cr_assert_eq(settle(large.router, &closed), 0);
+        }
+        router_connection_closed(large.router, large.client);
+        settle(large.router, &closed);
+        cr_assert_eq(large.counting.bytes, before, "cut at %zu", cuts[i]);
+    }
+    cr_assert_not(closed);
+    large_end(&large);
+}
+
+/* Who only says that much will come gets no memory for it. */
+Test(router_core, a_promised_size_is_not_believed)
+{
+    static struct large large;
+    bool closed = false;
+    large_begin(&large, "*2\r\n$4\r\nECHO\r\n$67108864\r\n");
+    size_t before = large.counting.bytes;
+    (void)large_read(&large, 0, 10 * 1024);
+    settle(large.router, &closed);
+    cr_assert_eq(router_connection_room(large.router, large.client).size, 0);
+    cr_assert_leq(large.counting.bytes, before + LARGE_READ);
+    large_end(&large);
+}
+
+/* Several large commands that are whole at once begin one in a turn, each without being called
+ * for, and in the order in which they came. */
+Test(router_core, large_commands_begin_one_in_a_turn)
+{
+    enum { CLIENTS = 3, SIZE = 300000 };
+    static char command[SIZE + 64];
+    struct counting counting;
+    struct router_config config = config_small();
+    config.courier.inflight_size_max = 4 << 20;
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    struct router_ready ready;
+    uint32_t client;
+    int head = snprintf(command, sizeof(command), "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", SIZE);
+    memset(command + head, 'v', SIZE);
+    snprintf(command + head + SIZE, 3, "\r\n");
+    for (size_t i = 0; i < CLIENTS; i++) {
+        cr_assert_eq(router_connection_opened(router, &peer, &client), TORC_OK);
+        say(router, client, command);
+    }
+    for (size_t begun = 1; begun <= CLIENTS; begun++) {
+        router_ready(router, &ready);
+        router_check(router);
+        cr_assert_eq(router_courier_inflight(router_courier(router)), begun);
+        cr_assert_eq(ready.wake_at_us == 1, begun < CLIENTS);
+        router_turn(router, 1, 1);
+    }
     router_free(router);
     counting_fini(&counting);
 }

@@ -221,6 +221,156 @@ Test(router_host, a_client_that_does_not_read_is_stopped)
     close(other);
 }
 
+/* ---- Large arguments
+ * ----------------------------------------------------------------------------- */
+
+enum { LARGE = 8 << 20, LARGE_CLIENTS = 8, PING_MS_MAX = 1000 };
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void ping(int fd)
+{
+    int64_t began = now_ms();
+    say(fd, "PING\r\n");
+    expect(fd, "+PONG\r\n");
+    cr_assert_lt(now_ms() - began, PING_MS_MAX);
+}
+
+static uint8_t value_byte(size_t at)
+{
+    return (uint8_t)(at * 31 + at / 251);
+}
+
+/* "ECHO value", and where the reply begins in it: at the value's size. */
+static uint8_t *large_command(size_t *ret_size, size_t *ret_reply_at)
+{
+    static const char head[] = "*2\r\n$4\r\nECHO\r\n$8388608\r\n";
+    *ret_reply_at = strlen("*2\r\n$4\r\nECHO\r\n");
+    *ret_size = strlen(head) + LARGE + 2;
+    uint8_t *command = malloc(*ret_size);
+    cr_assert_not_null(command);
+    memcpy(command, head, strlen(head));
+    for (size_t i = 0; i < LARGE; i++)
+        command[strlen(head) + i] = value_byte(i);
+    memcpy(command + *ret_size - 2, "\r\n", 2);
+    return command;
+}
+
+struct echo {
+    int fd;
+    const uint8_t *command;
+    size_t size, sent;
+    size_t reply_at, read; /* The reply is the command from there on. */
+};
+
+/* Sends and reads what can be, at most `most` bytes each. */
+static void echo_step(struct echo *echo, size_t most)
+{
+    static uint8_t got[256 * 1024];
+    size_t left = echo->size - echo->sent;
+    ssize_t count = send(echo->fd, echo->command + echo->sent, left < most ? left : most,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count > 0)
+        echo->sent += (size_t)count;
+    count = recv(echo->fd, got, most < sizeof(got) ? most : sizeof(got), MSG_DONTWAIT);
+    cr_assert_neq(count, 0);
+    if (count <= 0)
+        return;
+    const uint8_t *wanted = echo->command + echo->reply_at + echo->read;
+    cr_assert_leq((size_t)count, echo->size - echo->reply_at - echo->read);
+    cr_assert_eq(memcmp(got, wanted, (size_t)count), 0);
+    echo->read += (size_t)count;
+}
+
+static bool echo_ended(const struct echo *echo)
+{
+    return echo->read == echo->size - echo->reply_at;
+}
+
+/* Several clients send and read values of the largest size; another one is answered all the time.
+ */
+Test(router_host, large_values_do_not_hold_others_up)
+{
+    struct process process;
+    size_t size, reply_at, ended = 0;
+    uint8_t *command = large_command(&size, &reply_at);
+    struct echo echoes[LARGE_CLIENTS];
+    start(&process, NULL, 0);
+    int other = dial(&process);
+    for (size_t i = 0; i < LARGE_CLIENTS; i++)
+        echoes[i] = (struct echo){dial(&process), command, size, 0, reply_at, 0};
+    for (int64_t began = now_ms(); ended < LARGE_CLIENTS;) {
+        cr_assert_lt(now_ms() - began, DEADLINE_MS * 3);
+        ended = 0;
+        for (size_t i = 0; i < LARGE_CLIENTS; i++) {
+            echo_step(&echoes[i], SIZE_MAX);
+            ended += echo_ended(&echoes[i]);
+        }
+        ping(other);
+    }
+    for (size_t i = 0; i < LARGE_CLIENTS; i++)
+        close(echoes[i].fd);
+    close(other);
+    cr_assert_eq(end(&process, SIGTERM), 0);
+    free(command);
+}
+
+/* A large reply goes out whole, however slowly it is read, and its reader goes on after it. */
+Test(router_host, a_large_reply_is_read_slowly)
+{
+    struct process process;
+    size_t size, reply_at;
+    uint8_t *command = large_command(&size, &reply_at);
+    start(&process, NULL, 0);
+    int other = dial(&process);
+    struct echo echo = {dial(&process), command, size, 0, reply_at, 0};
+    for (int64_t began = now_ms(); echo.sent < size;) {
+        cr_assert_lt(now_ms() - began, DEADLINE_MS);
+        echo_step(&echo, SIZE_MAX);
+    }
+    for (unsigned i = 0; !echo_ended(&echo); i++) {
+        struct pollfd ready = {.fd = echo.fd, .events = POLLIN};
+        cr_assert_eq(poll(&ready, 1, DEADLINE_MS), 1);
+        echo_step(&echo, 16 * 1024);
+        if (i % 16 == 0)
+            ping(other);
+    }
+    ping(echo.fd);
+    close(echo.fd);
+    close(other);
+    cr_assert_eq(end(&process, SIGTERM), 0);
+    free(command);
+}
+
+/* A client that is lost in the middle, sending or reading, costs nobody anything. */
+Test(router_host, a_large_value_is_cut_anywhere)
+{
+    struct process process;
+    size_t size, reply_at;
+    uint8_t *command = large_command(&size, &reply_at);
+    start(&process, NULL, 0);
+    int other = dial(&process);
+    for (size_t i = 0; i < 24; i++) {
+        struct echo echo = {dial(&process), command, size, 0, reply_at, 0};
+        bool sends = i % 2 == 0;
+        size_t until = sends ? size / 12 * (i / 2) + i : (size - reply_at) / 12 * (i / 2) + i;
+        for (int64_t began = now_ms(); (sends ? echo.sent : echo.read) < until;) {
+            cr_assert_lt(now_ms() - began, DEADLINE_MS);
+            echo_step(&echo, sends ? until - echo.sent : 100000);
+        }
+        close(echo.fd);
+        ping(other);
+    }
+    close(other);
+    cr_assert_eq(end(&process, SIGTERM), 0);
+    free(command);
+}
+
 /* A port that is taken, and an address beyond loopback, are refused at the start. */
 Test(router_host, wrong_addresses_end_the_start)
 {

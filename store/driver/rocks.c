@@ -12,8 +12,12 @@
 #include "store/kv_int.h"
 
 enum {
-    WRITE_BUFFERS = 4, /* One is written to, one is flushed, two are between that and a stall. */
-    FLUSHES_WAITING_MAX = 1,
+    /* A write buffer is as many memtables, which are flushed into one file: the time to find a
+     * key's place in one goes by how much of it the processor's cache holds. */
+    MEMTABLES_MERGED = 4,
+    /* Four write buffers: one is written to, one is flushed, two are between that and a stall. */
+    MEMTABLES_MAX = 4 * MEMTABLES_MERGED,
+    MEMTABLES_WAITING_MAX = MEMTABLES_MAX - 3, /* With one more RocksDB would slow writes down. */
     /* A compaction writes all of level 1 again: 256 MiB for 128 MiB of new files, and not for 64.
      */
     LEVEL0_COMPACTION_FILES = 8,
@@ -229,7 +233,7 @@ static uint64_t level0_files(const struct rocks_kv *kv)
 static void flush_if_wanted(struct rocks_kv *kv)
 {
     if (!kv->flush_wanted ||
-        property(kv, "rocksdb.num-immutable-mem-table") > FLUSHES_WAITING_MAX ||
+        property(kv, "rocksdb.num-immutable-mem-table") > MEMTABLES_WAITING_MAX ||
         level0_files(kv) > LEVEL0_FLUSH_FILES_MAX)
         return;
     char *error = NULL;
@@ -335,8 +339,9 @@ static rocksdb_options_t *options_new(const struct store_rocks_config *config)
     rocksdb_options_set_create_if_missing(options, config->create);
     rocksdb_options_set_error_if_exists(options, config->create);
     rocksdb_options_set_paranoid_checks(options, 1);
-    rocksdb_options_set_write_buffer_size(options, config->write_buffer_size);
-    rocksdb_options_set_max_write_buffer_number(options, WRITE_BUFFERS);
+    rocksdb_options_set_write_buffer_size(options, config->write_buffer_size / MEMTABLES_MERGED);
+    rocksdb_options_set_min_write_buffer_number_to_merge(options, MEMTABLES_MERGED);
+    rocksdb_options_set_max_write_buffer_number(options, MEMTABLES_MAX);
     rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_COMPACTION_FILES);
     rocksdb_options_set_level0_slowdown_writes_trigger(options, LEVEL0_SLOWDOWN_FILES);
     rocksdb_options_set_max_open_files(options, config->open_files_max);

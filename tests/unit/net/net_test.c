@@ -15,7 +15,8 @@ enum { QUEUE_MAX = 1000, MESSAGE_SIZE_MAX = 4096, TURNS_MS_MAX = 20000 };
 /* One net in the test's loop, and what it has been told. */
 struct side {
     struct net *net;
-    uint64_t requests, answers, turns, since_turn;
+    uint64_t requests, answers, turns, since_turn, turn_most;
+    size_t turn_size_max;
     uint64_t route; /* Of the last request. */
     struct net_peer *answer_from;
     uint8_t last[MESSAGE_SIZE_MAX];
@@ -64,6 +65,7 @@ static void on_turn(void *context)
 {
     struct side *side = context;
     cr_assert_gt(side->since_turn, 0);
+    side->turn_most = side->since_turn > side->turn_most ? side->since_turn : side->turn_most;
     side->since_turn = 0;
     side->turns++;
 }
@@ -74,7 +76,8 @@ static enum torc_status open_side(struct side *side, const char *listen, uint64_
     struct net_config config = {.listen = listen,
                                 .identity = identity,
                                 .queue_max = QUEUE_MAX,
-                                .message_size_max = MESSAGE_SIZE_MAX};
+                                .message_size_max = MESSAGE_SIZE_MAX,
+                                .turn_size_max = side->turn_size_max};
     struct net_callbacks callbacks = {on_request, on_answer, on_turn, side};
     return net_open(&loop, &config, &callbacks, text, &side->net);
 }
@@ -167,6 +170,36 @@ TEST_BODY(net, turn_follows_what_was_there, setup, teardown)
     cr_assert_leq(server.turns, 501);
     close_side(&client);
     close_side(&server);
+}
+
+static void make_work(void *context, uint8_t *at)
+{
+    memcpy(at, context, strlen("work"));
+}
+
+/* With a bound on what a turn takes, it ends with the answer that reaches it; all come, of every
+ * peer, without another event. */
+TEST_BODY(net, a_turn_takes_so_much, setup, teardown)
+{
+    enum { MESSAGES = 200 };
+    struct side servers[2] = {{0}}, client = {.turn_size_max = 2 * strlen("work")};
+    struct net_peer *peers[2];
+    open_or_fail(&client, NULL, 2);
+    for (uint64_t i = 0; i < 2; i++) {
+        servers[i].echo = true;
+        open_or_fail(&servers[i], "tcp://127.0.0.1:*", 3 + i);
+        peers[i] = net_connect(client.net, net_address(servers[i].net), NULL);
+        RUN_UNTIL(net_send(client.net, peers[i], text_of("hello")) == TORC_OK);
+    }
+    for (int i = 0; i < 2 * MESSAGES; i++)
+        cr_assert_eq(net_send_made(client.net, peers[i % 2], strlen("work"), make_work, "work"),
+                     TORC_OK);
+    RUN_UNTIL(client.answers == 2 + 2 * MESSAGES);
+    cr_assert_leq(client.turn_most, 2);
+    cr_assert(base_bytes_equal(base_bytes_of(client.last, client.last_size), text_of("work")));
+    close_side(&client);
+    for (size_t i = 0; i < 2; i++)
+        close_side(&servers[i]);
 }
 
 /* The way to an address is one, and another address has another. */

@@ -14,7 +14,7 @@
 enum {
     /* A write buffer is as many memtables, which are flushed into one file: the time to find a
      * key's place in one goes by how much of it the processor's cache holds. */
-    MEMTABLES_MERGED = 4,
+    MEMTABLES_MERGED = 8,
     /* Four write buffers: one is written to, one is flushed, two are between that and a stall. */
     MEMTABLES_MAX = 4 * MEMTABLES_MERGED,
     MEMTABLES_WAITING_MAX = MEMTABLES_MAX - 3, /* With one more RocksDB would slow writes down. */

@@ -124,7 +124,8 @@ static const struct base_settings_item items[] = {
      .max = UINT64_C(1) << 40,
      .preset = "16MiB",
      .offset = AT(state_write_buffer_bytes),
-     .help = "State in memory before it is flushed without being asked."},
+     .help = "State in memory before it is flushed without being asked; up to 7/16 more, by the "
+             "node's number, so that replicas do not flush and compact at the same moments."},
     {.name = "state.free_size_min",
      .type = BASE_SETTINGS_SIZE,
      .min = 0,

@@ -26,7 +26,8 @@ struct shard_driver_config {
     uint64_t election_timeout_ms, heartbeat_interval_ms, retransmit_timeout_ms;
     uint64_t greeting_timeout_ms;
     uint64_t request_time_max_ms, records_bytes_max;
-    uint64_t state_cache_bytes, state_write_buffer_bytes, state_free_bytes_min;
+    uint64_t state_cache_bytes, state_row_cache_bytes, state_write_buffer_bytes,
+        state_free_bytes_min;
 };
 
 /* Presets stand in *config; freed with base_settings_free. */

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "store/driver/rocks.h"
+#include "store/cache.h"
 #include "store/gather.h"
 #include "store/log.h"
 
@@ -89,7 +90,9 @@ static bool open_state(struct host_storage *storage, const struct shard_driver_c
         refuse(config, text);
         return false;
     }
-    storage->kv = store_gather_new(base_allocator_system(), storage->rocks, STORAGE_GATHERED_MAX);
+    storage->cache =
+        store_cache_new(base_allocator_system(), storage->rocks, config->state_row_cache_bytes);
+    storage->kv = store_gather_new(base_allocator_system(), storage->cache, STORAGE_GATHERED_MAX);
     return true;
 }
 
@@ -222,6 +225,7 @@ void host_storage_close(struct host_storage *storage)
     host_storage_recovered(storage);
     store_log_close(storage->log);
     store_kv_close(storage->kv);
+    store_kv_close(storage->cache);
     store_kv_close(storage->rocks);
     store_directory_close(storage->directory);
     base_pool_fini(&storage->pool);

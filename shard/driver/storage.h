@@ -19,7 +19,8 @@ struct host_storage {
     struct base_pool pool; /* Of all entry buffers. */
     struct store_directory *directory;
     struct store_superblock *superblock; /* Read-only here once the thread runs. */
-    struct store_kv *rocks, *kv;         /* On disk, and what gathers in front of it. */
+    /* On disk, and what keeps rows and what gathers batches in front of it. */
+    struct store_kv *rocks, *cache, *kv;
     struct shard_recovery *recovery;
     struct store_log *log;
     struct store_thread *thread;

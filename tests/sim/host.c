@@ -62,7 +62,8 @@ static void close_process(struct sim *sim, struct sim_host *host, bool power)
     shard_node_free(host->node);
     host->node = NULL;
     store_kv_close(host->gather);
-    host->gather = NULL;
+    store_kv_close(host->cache);
+    host->gather = host->cache = NULL;
     host->turn_us = UINT64_MAX;
     host_resume(sim, host);
 }
@@ -171,7 +172,8 @@ static void stay_away(struct sim *sim, struct sim_host *host)
     sim_trace(sim, "refuses", host->index, host->life, 0, 0);
     disk_crash(sim, host, false);
     store_kv_close(host->gather);
-    host->gather = NULL;
+    store_kv_close(host->cache);
+    host->gather = host->cache = NULL;
 }
 
 /* What the node asked of its state and its memory, and did not get. */
@@ -195,6 +197,12 @@ static size_t gathered_max(const struct sim *sim)
     return sizes[sim->options.seed % (sizeof(sizes) / sizeof(sizes[0]))];
 }
 
+/* From a few rows to all of a run. */
+static size_t rows_max(const struct sim *sim)
+{
+    return STORE_CACHE_SIZE_MIN << (sim->options.seed / 4 % 3 * 5);
+}
+
 void host_start(struct sim *sim, struct sim_host *host)
 {
     TORC_ASSERT(host->node == NULL);
@@ -206,7 +214,8 @@ void host_start(struct sim *sim, struct sim_host *host)
     struct shard_node_config config = node_config(sim, host, batch);
     struct store_sim_kv_counters before = store_sim_kv_counters(host->kv);
     const char *text = "";
-    host->gather = store_gather_new(sim->allocator, host->kv, gathered_max(sim));
+    host->cache = store_cache_new(sim->allocator, host->kv, rows_max(sim));
+    host->gather = store_gather_new(sim->allocator, host->cache, gathered_max(sim));
     enum torc_status status =
         shard_node_new(&config, host->recovery, host->gather, &host->pool, sim->allocator,
                        host_now_ms(sim, host), host_wall_ms(sim, host), &text, &host->node);

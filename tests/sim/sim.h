@@ -37,6 +37,7 @@
 #include "base/prng.h"
 #include "router/router.h"
 #include "shard/node.h"
+#include "store/cache.h"
 #include "store/gather.h"
 #include "store/log.h"
 #include "store/sim_device.h"
@@ -410,7 +411,7 @@ struct sim_host {
     struct store_sim_device *device;
     struct store_device interface;
     struct store_kv *kv;
-    struct store_kv *gather; /* In front of kv; NULL: down. */
+    struct store_kv *cache, *gather; /* In front of kv, in this order; NULL: down. */
     struct store_superblock superblock;
     struct store_log *log; /* NULL: down. */
     struct shard_recovery *recovery;

@@ -1,0 +1,32 @@
+/*
+ * store/cache -- a store_kv in front of another one that keeps rows that were read of late.
+ *
+ * Why: RocksDB caches blocks of its files, and every compaction makes new files: on a node that is
+ * written to, most of what was warm is cold again every few seconds, and a read then costs a copy
+ * from the page cache, a checksum and an LZ4 block. Rows outlive compactions.
+ *
+ * The promises of store/kv.h hold. Reads of the newest are answered from here or kept on their way
+ * back; a write replaces or forgets the rows that it changes, after the store below has taken it.
+ * Snapshots, iterators and what is flushed are the store's below. Rows go in the order in which
+ * they came: a ring of bytes (Lim et al., MICA, NSDI 2014, section 4.3: circular log), and a table.
+ */
+#ifndef TORC_STORE_CACHE_H
+#define TORC_STORE_CACHE_H
+
+#include "store/kv.h"
+
+/* `below` is borrowed: closed after the new store, and written by nobody else meanwhile. The rows
+ * take at most size_max bytes, at least STORE_CACHE_SIZE_MIN, and their table up to a quarter of
+ * that again. A row of more than an eighth of it is not kept. */
+struct store_kv *store_cache_new(const struct base_allocator *allocator, struct store_kv *below,
+                                 size_t size_max);
+
+enum { STORE_CACHE_SIZE_MIN = 4096 };
+
+struct store_cache_stats {
+    uint64_t hits, misses; /* Of gets of the newest. */
+    size_t rows;
+};
+void store_cache_stats(const struct store_kv *kv, struct store_cache_stats *ret_stats);
+
+#endif /* TORC_STORE_CACHE_H */

@@ -22,7 +22,7 @@ struct row {
 
 struct slot {
     uint64_t hash;
-    uint64_t end; /* Position behind the row's first byte; 0: empty. */
+    uint64_t place; /* The row's position and one; 0: empty. */
 };
 
 /*
@@ -82,7 +82,7 @@ static size_t slot_home(const struct cache *cache, uint64_t hash)
 static void slot_put(struct cache *cache, struct slot slot)
 {
     size_t at = slot_home(cache, slot.hash);
-    while (cache->table[at].end != 0)
+    while (cache->table[at].place != 0)
         at = slot_next(cache, at);
     cache->table[at] = slot;
 }
@@ -90,9 +90,10 @@ static void slot_put(struct cache *cache, struct slot slot)
 /* Its place in the table, or table_size. */
 static size_t slot_find(const struct cache *cache, uint64_t hash, struct base_bytes key)
 {
-    for (size_t at = slot_home(cache, hash); cache->table[at].end != 0; at = slot_next(cache, at)) {
+    for (size_t at = slot_home(cache, hash); cache->table[at].place != 0;
+         at = slot_next(cache, at)) {
         const struct slot *slot = &cache->table[at];
-        if (slot->hash == hash && row_is(row_at(cache, slot->end - 1), hash, key))
+        if (slot->hash == hash && row_is(row_at(cache, slot->place - 1), hash, key))
             return at;
     }
     return cache->table_size;
@@ -102,7 +103,8 @@ static size_t slot_find(const struct cache *cache, uint64_t hash, struct base_by
 static void slot_remove(struct cache *cache, size_t hole)
 {
     size_t mask = cache->table_size - 1;
-    for (size_t at = slot_next(cache, hole); cache->table[at].end != 0; at = slot_next(cache, at)) {
+    for (size_t at = slot_next(cache, hole); cache->table[at].place != 0;
+         at = slot_next(cache, at)) {
         size_t home = slot_home(cache, cache->table[at].hash);
         if (((at - home) & mask) < ((at - hole) & mask))
             continue;
@@ -121,7 +123,7 @@ static void row_pop(struct cache *cache)
     const struct row *row = row_at(cache, cache->tail);
     if (row->key_size > 0) {
         size_t at = slot_find(cache, row->hash, base_bytes_of(row->bytes, row->key_size));
-        if (at < cache->table_size && cache->table[at].end == cache->tail + 1)
+        if (at < cache->table_size && cache->table[at].place == cache->tail + 1)
             slot_remove(cache, at);
     }
     cache->tail += row_size(row->key_size, row->value_size);
@@ -147,7 +149,7 @@ static struct row *row_push(struct cache *cache, size_t size)
 static void keep(struct cache *cache, uint64_t hash, struct base_bytes key, struct base_bytes value)
 {
     size_t size = row_size(key.size, value.size);
-    if (cache->out > 0 || size > cache->ring_size / ROW_SHARE)
+    if (cache->out > 0 || size > cache->ring_size / ROW_SHARE || size > UINT32_MAX)
         return;
     while (cache->count >= cache->table_size / 2)
         row_pop(cache);
@@ -157,7 +159,7 @@ static void keep(struct cache *cache, uint64_t hash, struct base_bytes key, stru
     memcpy(row->bytes, key.data, key.size);
     if (value.size > 0)
         memcpy(row->bytes + key.size, value.data, value.size);
-    slot_put(cache, (struct slot){.hash = hash, .end = cache->head - size + 1});
+    slot_put(cache, (struct slot){.hash = hash, .place = cache->head - size + 1});
     cache->count++;
 }
 
@@ -179,7 +181,7 @@ static enum torc_status cache_get(struct store_kv *kv, const struct store_snapsh
     uint64_t hash = base_hash(key);
     size_t at = slot_find(cache, hash, key);
     if (at < cache->table_size) {
-        const struct row *row = row_at(cache, cache->table[at].end - 1);
+        const struct row *row = row_at(cache, cache->table[at].place - 1);
         cache->hits++;
         cache->out++;
         *ret_value = (struct store_value){base_bytes_of(row->bytes + key.size, row->value_size),
@@ -205,7 +207,7 @@ static void row_written(struct cache *cache, struct base_bytes key, struct base_
     size_t at = slot_find(cache, base_hash(key), key);
     if (at == cache->table_size)
         return;
-    struct row *row = row_at(cache, cache->table[at].end - 1);
+    struct row *row = row_at(cache, cache->table[at].place - 1);
     if (value.data != NULL && value.size == row->value_size && cache->out == 0)
         memcpy(row->bytes + key.size, value.data, value.size);
     else

@@ -4,10 +4,9 @@
  * A write goes to a cache of sectors (the atomic unit); a sync moves a superblock copy's cached
  * sectors to the disk, and a durable write is a write and a sync of its own sectors, two operations
  * between which the power may go; renames and removals wait for the directory's sync in the same
- * way. After a process crash
- * the cache is still there and is read; after a power loss each cached sector and each waiting name
- * change has a fate of its own. Sectors are shared between clones and never copied, so a crash
- * state costs a table of pointers.
+ * way. After a process crash the cache is still there and is read; after a power loss each cached
+ * sector and each waiting name change has a fate of its own. Sectors are shared between clones and
+ * never copied, so a crash state costs a table of pointers.
  */
 #ifndef TORC_STORE_SIM_DEVICE_H
 #define TORC_STORE_SIM_DEVICE_H

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "store/driver/rocks.h"
 #include "store/cache.h"
+#include "store/driver/rocks.h"
 #include "store/gather.h"
 #include "store/log.h"
 

@@ -90,7 +90,7 @@ Test(store, cache_keeps_what_was_read)
 Test(store, cache_is_bounded)
 {
     enum { ROWS = 200 };
-    char key[8], large[STORE_CACHE_SIZE_MIN / 8 + 1];
+    char key[16], large[STORE_CACHE_SIZE_MIN / 8 + 1];
     struct store_cache_stats stats;
     struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
     struct store_kv *kv = store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN);
@@ -116,7 +116,7 @@ Test(store, cache_is_bounded)
 
 static void read_rows(struct store_kv *kv, int first, int count)
 {
-    char key[8];
+    char key[16];
     for (int i = first; i < first + count; i++) {
         snprintf(key, sizeof(key), "k%d", i);
         put(kv, key, key);

@@ -14,17 +14,20 @@
 enum {
     /* A write buffer is as many memtables, which are flushed into one file: the time to find a
      * key's place in one goes by how much of it the processor's cache holds. */
-    MEMTABLES_MERGED = 8,
-    /* Four write buffers: one is written to, one is flushed, two are between that and a stall. */
-    MEMTABLES_MAX = 4 * MEMTABLES_MERGED,
+    MEMTABLES_MERGED = 32,
+    /* Two write buffers: one is written to while one is flushed. */
+    MEMTABLES_MAX = 2 * MEMTABLES_MERGED,
     MEMTABLES_WAITING_MAX = MEMTABLES_MAX - 3, /* With one more RocksDB would slow writes down. */
-    /* A compaction writes all of level 1 again: 256 MiB for 128 MiB of new files, and not for 64.
-     */
+    /* A compaction writes all of level 1 again, so that is not larger than what is new. */
     LEVEL0_COMPACTION_FILES = 8,
+    LEVEL1_SIZE = 512 << 20,
     LEVEL0_SLOWDOWN_FILES = 20,
     LEVEL0_FLUSH_FILES_MAX = LEVEL0_SLOWDOWN_FILES - 2,
     READ_TIER_PERSISTED = 2,
     LOG_LEVEL_WARN = 2,
+    LEVELS = 7,
+    /* Files go to the disk as they are written: not at their end, while the log's syncs wait. */
+    FILE_SYNC_SIZE = 256 << 10,
     FREE_CHECK_SIZE = 256 << 10, /* Bytes written between two looks at the disk's free space. */
 };
 
@@ -326,11 +329,20 @@ static const struct store_kv_table rocks_table = {.get = rocks_get,
 struct store_rocks_config store_rocks_config_default(const char *path)
 {
     return (struct store_rocks_config){.path = path,
-                                       .write_buffer_size = 16 << 20,
-                                       .block_cache_size = 256 << 20,
+                                       .write_buffer_size = 64 << 20,
+                                       .block_cache_size = 128 << 20,
                                        .open_files_max = 512,
                                        .background_jobs_max = 2,
                                        .free_size_min = 512 << 20};
+}
+
+/* What is new is written and read often and soon written again: only what stays is worth it. */
+static void set_compression(rocksdb_options_t *options)
+{
+    int levels[LEVELS];
+    for (int i = 0; i < LEVELS; i++)
+        levels[i] = i < 2 ? rocksdb_no_compression : rocksdb_lz4_compression;
+    rocksdb_options_set_compression_per_level(options, levels, LEVELS);
 }
 
 static rocksdb_options_t *options_new(const struct store_rocks_config *config)
@@ -344,9 +356,11 @@ static rocksdb_options_t *options_new(const struct store_rocks_config *config)
     rocksdb_options_set_max_write_buffer_number(options, MEMTABLES_MAX);
     rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_COMPACTION_FILES);
     rocksdb_options_set_level0_slowdown_writes_trigger(options, LEVEL0_SLOWDOWN_FILES);
+    rocksdb_options_set_max_bytes_for_level_base(options, LEVEL1_SIZE);
     rocksdb_options_set_max_open_files(options, config->open_files_max);
     rocksdb_options_set_max_background_jobs(options, config->background_jobs_max);
-    rocksdb_options_set_compression(options, rocksdb_lz4_compression);
+    set_compression(options);
+    rocksdb_options_set_bytes_per_sync(options, FILE_SYNC_SIZE);
     rocksdb_options_set_info_log_level(options, LOG_LEVEL_WARN);
     rocksdb_options_set_max_log_file_size(options, 1 << 20);
     rocksdb_options_set_keep_log_file_num(options, 4);

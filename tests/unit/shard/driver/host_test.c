@@ -300,7 +300,7 @@ TEST_BODY(shard_driver_host, check_config_names_the_place, set_up, tear_down)
     scratch_write(scratch, "good.yaml", "node: 2\ncluster: " CLUSTER "\ndir: data\n");
     snprintf(arguments, sizeof(arguments), "--config %s/good.yaml --check-config", scratch);
     cr_assert_eq(program(arguments, text), 0, "%s", text);
-    cr_assert_not_null(strstr(text, "flush_bytes: '64MiB'"), "%s", text);
+    cr_assert_not_null(strstr(text, "flush_bytes: '128MiB'"), "%s", text);
 }
 
 /* Started without what it needs, or with what it does not know, it says how it is used. */

@@ -24,6 +24,14 @@ void shard_key_space_end_write(uint8_t at[SHARD_KEY_SPACE_SIZE], char letter, ui
         key_head(at, letter, group + 1);
 }
 
+bool shard_key_is_data(struct base_bytes state_key, uint32_t *ret_group)
+{
+    if (state_key.size <= SHARD_KEY_DATA_SIZE || state_key.data[0] != 'd')
+        return false;
+    *ret_group = base_get_be32(state_key.data + 1);
+    return true;
+}
+
 void shard_key_data_write(uint8_t *at, uint32_t group, uint64_t token, struct base_bytes key)
 {
     TORC_ASSERT(key.size > 0);

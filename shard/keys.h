@@ -45,6 +45,8 @@ void shard_key_vnode_write(uint8_t at[SHARD_KEY_VNODE_SIZE], uint32_t group, uin
 void shard_key_space_write(uint8_t at[SHARD_KEY_SPACE_SIZE], char letter, uint32_t group);
 void shard_key_space_end_write(uint8_t at[SHARD_KEY_SPACE_SIZE], char letter, uint32_t group);
 
+/* Whether it is the key of a client's row, and of which group; nothing else of it is looked at. */
+bool shard_key_is_data(struct base_bytes state_key, uint32_t *ret_group);
 /* Parts of a key that was found in its space; TORC_DAMAGED: it has not the form of one. */
 enum torc_status shard_key_data_read(struct base_bytes state_key, uint64_t *ret_token,
                                      struct base_bytes *ret_key) TORC_MUST_CHECK;

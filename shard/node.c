@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mutant.h"
+#include "shard/keys.h"
 #include "shard/node_int.h"
 
 enum { NODE_ARENA_SIZE_MAX = 32 * 1024 * 1024 };
@@ -788,6 +789,15 @@ bool shard_node_lease_holds(const struct shard_node *node, uint32_t group, uint6
     const struct node_replica *replica = node_find_replica(node, group);
     return replica != NULL && replica->state == NODE_REPLICA_RUNNING &&
            shard_group_lease_holds(replica->consensus, now_ms);
+}
+
+bool shard_node_serves_row(const struct shard_node *node, struct base_bytes state_key)
+{
+    uint32_t group;
+    if (!shard_key_is_data(state_key, &group))
+        return false;
+    const struct node_replica *replica = node_find_replica(node, group);
+    return replica != NULL && replica->service != NULL && shard_service_leads(replica->service);
 }
 
 bool shard_node_is_full(const struct shard_node *node)

@@ -115,6 +115,8 @@ bool shard_node_machine_info(const struct shard_node *node, uint32_t group,
                              struct shard_machine_info *ret_info);
 /* Whether the replica here leads under a lease that has not run out at `now_ms`. */
 bool shard_node_lease_holds(const struct shard_node *node, uint32_t group, uint64_t now_ms);
+/* Whether a row of the state is one that clients read here: of a group that this node leads. */
+bool shard_node_serves_row(const struct shard_node *node, struct base_bytes state_key);
 /* Whether a replica cannot apply because the disk has no room for the state. */
 bool shard_node_is_full(const struct shard_node *node);
 struct shard_node_counters {

@@ -231,6 +231,11 @@ uint32_t shard_service_leader_node(const struct shard_service *service)
     return shard_group_node_of(service->group, info.leader);
 }
 
+bool shard_service_leads(const struct shard_service *service)
+{
+    return service->leading;
+}
+
 /* ---- Writes
  * --------------------------------------------------------------------------------------- */
 

@@ -83,6 +83,8 @@ const struct shard_machine *shard_service_machine(const struct shard_service *se
 uint64_t shard_service_flushed(struct shard_service *service);
 /* Node believed to lead; 0: none known. */
 uint32_t shard_service_leader_node(const struct shard_service *service);
+/* Whether this node leads, as of the service's last turn. */
+bool shard_service_leads(const struct shard_service *service);
 void shard_service_check(const struct shard_service *service);
 
 #endif /* TORC_SHARD_SERVICE_H */

@@ -40,6 +40,8 @@ struct cache {
     struct slot *table; /* What collides lies behind; at most half is used. */
     size_t table_size, count;
     size_t out; /* Values given away: while there are any, no byte of the ring changes. */
+    bool (*wanted)(void *context, struct base_bytes key); /* NULL: nothing that is written. */
+    void *wanted_context;
     uint64_t hits, misses;
 };
 
@@ -204,21 +206,25 @@ static enum torc_status cache_get_flushed(struct store_kv *kv, struct base_bytes
 /* In place where the size is the same and nobody looks at it. */
 static void row_written(struct cache *cache, struct base_bytes key, struct base_bytes value)
 {
-    size_t at = slot_find(cache, base_hash(key), key);
-    if (at == cache->table_size)
-        return;
-    struct row *row = row_at(cache, cache->table[at].place - 1);
-    if (value.data != NULL && value.size == row->value_size && cache->out == 0)
-        memcpy(row->bytes + key.size, value.data, value.size);
-    else
+    uint64_t hash = base_hash(key);
+    size_t at = slot_find(cache, hash, key);
+    if (at < cache->table_size) {
+        struct row *row = row_at(cache, cache->table[at].place - 1);
+        if (value.data != NULL && value.size == row->value_size && cache->out == 0) {
+            memcpy(row->bytes + key.size, value.data, value.size);
+            return;
+        }
         slot_remove(cache, at);
+    }
+    if (value.data != NULL && cache->wanted != NULL && cache->wanted(cache->wanted_context, key))
+        keep(cache, hash, key, value);
 }
 
 static enum torc_status cache_write(struct store_kv *kv, const struct store_batch *batch)
 {
     struct cache *cache = cache_of(kv);
     enum torc_status status = store_kv_write(cache->below, batch);
-    if (status != TORC_OK || cache->count == 0)
+    if (status != TORC_OK || (cache->count == 0 && cache->wanted == NULL))
         return status;
     struct base_bytes key, value;
     for (size_t cursor = 0; store_batch_next(batch, &cursor, &key, &value);)
@@ -290,6 +296,15 @@ struct store_kv *store_cache_new(const struct base_allocator *allocator, struct 
         cache->table_size *= 2;
     cache->table = base_alloc_zero(allocator, cache->table_size * sizeof(struct slot));
     return &cache->kv;
+}
+
+void store_cache_keep_written(struct store_kv *kv,
+                              bool (*wanted)(void *context, struct base_bytes key), void *context)
+{
+    struct cache *cache = cache_of(kv);
+    TORC_ASSERT(kv->table == &cache_table);
+    cache->wanted = wanted;
+    cache->wanted_context = context;
 }
 
 void store_cache_stats(const struct store_kv *kv, struct store_cache_stats *ret_stats)

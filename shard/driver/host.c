@@ -12,6 +12,7 @@
 #include "shard/driver/disk.h"
 #include "shard/driver/storage.h"
 #include "shard/node.h"
+#include "store/cache.h"
 
 enum {
     HOST_FACTS_INTERVAL_MS = 1000,
@@ -268,6 +269,11 @@ static struct shard_timing timing_of(const struct shard_driver_config *config)
                                  .reads_max = 4096};
 }
 
+static bool serves_row(void *context, struct base_bytes state_key)
+{
+    return shard_node_serves_row(context, state_key);
+}
+
 static bool open_node(struct host *host)
 {
     const struct shard_driver_config *config = host->config;
@@ -300,6 +306,8 @@ static bool open_node(struct host *host)
     if (status != TORC_OK)
         base_log(BASE_LOG_ERROR, "refused", "node=%llu dir=\"%s\" why=\"%s\"",
                  (unsigned long long)config->node, config->dir, text);
+    else
+        store_cache_keep_written(host->storage.cache, serves_row, host->node);
     host_storage_recovered(&host->storage);
     return status == TORC_OK;
 }

@@ -203,6 +203,11 @@ static size_t rows_max(const struct sim *sim)
     return STORE_CACHE_SIZE_MIN << (sim->options.seed / 4 % 3 * 5);
 }
 
+static bool serves_row(void *context, struct base_bytes state_key)
+{
+    return shard_node_serves_row(context, state_key);
+}
+
 void host_start(struct sim *sim, struct sim_host *host)
 {
     TORC_ASSERT(host->node == NULL);
@@ -228,6 +233,7 @@ void host_start(struct sim *sim, struct sim_host *host)
     }
     if (status != TORC_OK)
         sim_fail(sim, "recovery", "node %u does not start: %s", host->id, text);
+    store_cache_keep_written(host->cache, serves_row, host->node);
     memset(host->seen_batch, 0, sizeof(host->seen_batch));
     memset(host->applied, 0, sizeof(host->applied));
     host->map_version = 0;

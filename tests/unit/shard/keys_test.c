@@ -76,6 +76,21 @@ Test(keys, read_gives_what_was_written)
     cr_assert_eq(vnode, 78);
 }
 
+/* Only a client's row is one, whatever else begins alike. */
+Test(keys, data_keys_are_told_apart)
+{
+    uint8_t at[64];
+    uint32_t group = 0;
+    shard_key_data_write(at, 0x01020304, 5, base_bytes_text("k"));
+    cr_assert(shard_key_is_data(base_bytes_of(at, SHARD_KEY_DATA_SIZE + 1), &group));
+    cr_assert_eq(group, 0x01020304);
+    cr_assert_not(shard_key_is_data(base_bytes_of(at, SHARD_KEY_DATA_SIZE), &group));
+    shard_key_index_write(at, 1, 2, 3, base_bytes_text("k"));
+    cr_assert_not(shard_key_is_data(base_bytes_of(at, SHARD_KEY_INDEX_SIZE + 1), &group));
+    shard_key_records_write(at, 1, 2);
+    cr_assert_not(shard_key_is_data(base_bytes_of(at, SHARD_KEY_RECORDS_SIZE), &group));
+}
+
 /* A key that was found in a space and has not the form of one there is damaged. */
 Test(keys, keys_are_validated)
 {

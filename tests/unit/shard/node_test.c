@@ -6,6 +6,7 @@
 
 #include "base/prng.h"
 #include "base/hlc.h"
+#include "shard/keys.h"
 #include "tests/lib/trio.h"
 
 static struct wire_op put(const char *key, const char *value)
@@ -754,6 +755,30 @@ Test(node, an_idle_leader_says_the_time)
     cr_assert_lt(base_hlc_to_ms(welcome->clock), base_hlc_to_ms(before) + 1000);
     welcome = trio_hello(trio, leader % TRIO_NODES + 1, &hello);
     cr_assert_eq(welcome->stamp, 0);
+    trio_free(trio);
+}
+
+/* Clients read a group's rows where it is led, and nowhere else. */
+Test(node, rows_are_served_where_their_group_is_led)
+{
+    uint8_t key[SHARD_KEY_DATA_SIZE + 1], state[SHARD_KEY_STATE_SIZE];
+    struct trio *trio = serving(2);
+    uint32_t leader = trio_leader(trio, 2);
+    shard_key_state_write(state, 2);
+    for (uint32_t id = 1; id <= TRIO_NODES; id++) {
+        const struct shard_node *node = trio_node(trio, id);
+        for (uint32_t group = 0; group < 4; group++) {
+            shard_key_data_write(key, group, 7, base_bytes_text("k"));
+            bool leads = (group == 1 || group == 2) && trio_leader(trio, group) == id;
+            cr_assert_eq(shard_node_serves_row(node, base_bytes_of(key, sizeof(key))), leads);
+        }
+        cr_assert_not(shard_node_serves_row(node, base_bytes_of(state, sizeof(state))));
+    }
+    trio_kill(trio, leader);
+    cr_assert(trio_run_until_serving(trio, 2000));
+    shard_key_data_write(key, 2, 7, base_bytes_text("k"));
+    cr_assert(shard_node_serves_row(trio_node(trio, trio_leader(trio, 2)),
+                                    base_bytes_of(key, sizeof(key))));
     trio_free(trio);
 }
 

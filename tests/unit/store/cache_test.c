@@ -11,6 +11,12 @@
 static const size_t sizes[] = {STORE_CACHE_SIZE_MIN, 5001, 20000, 1 << 20};
 enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 
+static bool is_even(void *context, struct base_bytes key)
+{
+    (void)context;
+    return key.data[key.size - 1] % 2 == 0;
+}
+
 /* Gets, snapshots, iterators, held values and flushes answer as the model does, whatever fits into
  * the cache, also while the store below is busy now and then; rows were found; nothing leaks. */
 Test(store, cache_agrees_with_the_model)
@@ -22,6 +28,8 @@ Test(store, cache_agrees_with_the_model)
         const struct base_allocator *allocator = counting_init(&counting);
         struct store_kv *below = store_sim_kv_new(allocator, seed);
         struct store_kv *kv = store_cache_new(allocator, below, sizes[seed % SIZES]);
+        if (seed % 2 == 0)
+            store_cache_keep_written(kv, is_even, NULL);
         struct kv_trace *trace = kv_trace_new(seed, 1000);
         kv_trace_run(trace, kv, 1500);
         kv_trace_free(trace);
@@ -82,6 +90,38 @@ Test(store, cache_keeps_what_was_read)
     cr_assert(hit(kv, "a", "seven"));
     put(kv, "a", NULL);
     cr_assert_eq(store_kv_get(kv, NULL, base_bytes_text("a"), &gone), TORC_NOT_FOUND);
+    store_kv_close(kv);
+    store_kv_close(below);
+}
+
+static bool begins_with_w(void *context, struct base_bytes key)
+{
+    ++*(int *)context;
+    return key.data[0] == 'w';
+}
+
+/* Rows that are wanted are there from their write on, whatever was known of them before; those that
+ * are not, and deletes, are not. */
+Test(store, cache_keeps_what_was_written)
+{
+    int asked = 0;
+    struct store_value gone;
+    struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
+    struct store_kv *kv = store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN);
+    put(kv, "w-early", "one");
+    store_cache_keep_written(kv, begins_with_w, &asked);
+    cr_assert_not(hit(kv, "w-early", "one"), "nobody wanted it when it was written");
+    put(kv, "w", "one");
+    put(kv, "other", "one");
+    cr_assert_eq(asked, 2);
+    cr_assert(hit(kv, "w", "one"));
+    cr_assert_not(hit(kv, "other", "one"));
+    put(kv, "w", "three");
+    cr_assert(hit(kv, "w", "three"), "another size, kept anew");
+    put(kv, "w", NULL);
+    cr_assert_eq(store_kv_get(kv, NULL, base_bytes_text("w"), &gone), TORC_NOT_FOUND);
+    put(kv, "w", "four");
+    cr_assert(hit(kv, "w", "four"));
     store_kv_close(kv);
     store_kv_close(below);
 }

@@ -8,8 +8,9 @@
 
 enum {
     ROW_ALIGNMENT = 16,
-    ROW_SHARE = 8,        /* No row is larger than the ring by this. */
-    ROW_SIZE_USUAL = 128, /* The table is made for rows of twice that: it never grows. */
+    ROW_SHARE = 8,           /* No row is larger than the ring by this, */
+    ROW_SIZE_MAX = 64 << 10, /* ... nor than this: making room for it would hold the loop. */
+    ROW_SIZE_USUAL = 128,    /* The table is made for rows of twice that: it never grows. */
     TABLE_SIZE_MIN = 64,
 };
 
@@ -151,7 +152,7 @@ static struct row *row_push(struct cache *cache, size_t size)
 static void keep(struct cache *cache, uint64_t hash, struct base_bytes key, struct base_bytes value)
 {
     size_t size = row_size(key.size, value.size);
-    if (cache->out > 0 || size > cache->ring_size / ROW_SHARE || size > UINT32_MAX)
+    if (cache->out > 0 || size > cache->ring_size / ROW_SHARE || size > ROW_SIZE_MAX)
         return;
     while (cache->count >= cache->table_size / 2)
         row_pop(cache);

@@ -19,7 +19,8 @@
 
 /* `below` is borrowed: closed after the new store, and written by nobody else meanwhile. The rows
  * take at most size_max bytes, at least STORE_CACHE_SIZE_MIN, and their table up to a quarter of
- * that again. A row of more than an eighth of it is not kept. */
+ * that again. A row of more than an eighth of it or 64 KiB is not kept: RocksDB
+ * has its blocks, and what would have to go for it would hold up everybody. */
 struct store_kv *store_cache_new(const struct base_allocator *allocator, struct store_kv *below,
                                  size_t size_max);
 

@@ -154,6 +154,25 @@ Test(store, cache_is_bounded)
     store_kv_close(below);
 }
 
+/* However large the cache is, a row of more than 64 KiB is not kept. */
+Test(store, cache_keeps_no_large_rows)
+{
+    enum { LARGE = 64 << 10 };
+    static char large[LARGE + 1];
+    memset(large, 'x', LARGE);
+    struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
+    struct store_kv *kv = store_cache_new(base_allocator_system(), below, 16 * LARGE);
+    put(kv, "a", large);
+    cr_assert_not(hit(kv, "a", large));
+    cr_assert_not(hit(kv, "a", large));
+    large[LARGE - 64] = 0;
+    put(kv, "a", large);
+    cr_assert_not(hit(kv, "a", large));
+    cr_assert(hit(kv, "a", large));
+    store_kv_close(kv);
+    store_kv_close(below);
+}
+
 static void read_rows(struct store_kv *kv, int first, int count)
 {
     char key[16];

@@ -26,8 +26,7 @@ enum {
     READ_TIER_PERSISTED = 2,
     LOG_LEVEL_WARN = 2,
     LEVELS = 7,
-    /* Files go to the disk as they are written: not at their end, while the log's syncs wait. */
-    FILE_SYNC_SIZE = 256 << 10,
+    FILE_SYNC_SIZE = 256 << 10,  /* Bytes of a file written between two waits for the disk. */
     FREE_CHECK_SIZE = 256 << 10, /* Bytes written between two looks at the disk's free space. */
 };
 
@@ -345,6 +344,19 @@ static void set_compression(rocksdb_options_t *options)
     rocksdb_options_set_compression_per_level(options, levels, LEVELS);
 }
 
+/* Files are on the disk as they are written, no faster than it takes them: not all at once at their
+ * end, while the log's syncs wait behind them. The C API knows the second option by name only. */
+static rocksdb_options_t *pace(rocksdb_options_t *options)
+{
+    char *error = NULL;
+    rocksdb_options_t *paced = rocksdb_options_create();
+    rocksdb_options_set_bytes_per_sync(options, FILE_SYNC_SIZE);
+    rocksdb_get_options_from_string(options, "strict_bytes_per_sync=true", paced, &error);
+    TORC_ASSERT(error == NULL);
+    rocksdb_options_destroy(options);
+    return paced;
+}
+
 static rocksdb_options_t *options_new(const struct store_rocks_config *config)
 {
     rocksdb_options_t *options = rocksdb_options_create();
@@ -360,7 +372,6 @@ static rocksdb_options_t *options_new(const struct store_rocks_config *config)
     rocksdb_options_set_max_open_files(options, config->open_files_max);
     rocksdb_options_set_max_background_jobs(options, config->background_jobs_max);
     set_compression(options);
-    rocksdb_options_set_bytes_per_sync(options, FILE_SYNC_SIZE);
     rocksdb_options_set_info_log_level(options, LOG_LEVEL_WARN);
     rocksdb_options_set_max_log_file_size(options, 1 << 20);
     rocksdb_options_set_keep_log_file_num(options, 4);
@@ -377,7 +388,7 @@ static rocksdb_options_t *options_new(const struct store_rocks_config *config)
     rocksdb_options_set_block_based_table_factory(options, table);
     rocksdb_cache_destroy(cache); /* The options keep a reference. */
     rocksdb_block_based_options_destroy(table);
-    return options;
+    return pace(options);
 }
 
 /* RocksDB says what is wrong only in words. */

@@ -8,9 +8,9 @@
  *
  * The promises of store/kv.h hold. Reads of the newest are answered from here or kept on their way
  * back; a write replaces, keeps or forgets the rows that it changes, after the store below has
- * taken it.
- * Snapshots, iterators and what is flushed are the store's below. Rows go in the order in which
- * they came: a ring of bytes (Lim et al., MICA, NSDI 2014, section 4.3: circular log), and a table.
+ * taken it. Snapshots, iterators and what is flushed are the store's below. Rows go in the order in
+ * which they came: a ring of bytes (Lim et al., MICA, NSDI 2014, section 4.3: circular log), and a
+ * table.
  */
 #ifndef TORC_STORE_CACHE_H
 #define TORC_STORE_CACHE_H
@@ -19,16 +19,16 @@
 
 /* `below` is borrowed: closed after the new store, and written by nobody else meanwhile. The rows
  * take at most size_max bytes, at least STORE_CACHE_SIZE_MIN, and their table up to a quarter of
- * that again. A row of more than an eighth of it or 64 KiB is not kept: RocksDB
- * has its blocks, and what would have to go for it would hold up everybody. */
+ * that again. A row of more than an eighth of it or 64 KiB is not kept: RocksDB has its blocks, and
+ * taking out what would have to go for it would hold up everybody. */
 struct store_kv *store_cache_new(const struct base_allocator *allocator, struct store_kv *below,
                                  size_t size_max);
 
 enum { STORE_CACHE_SIZE_MIN = 4096 };
 
 /* From now on rows are kept when they are written, too, where `wanted` says so of the key: it is
- * asked once for each put, within the write, and calls nothing of the store. Before: only when they
- * are read. */
+ * asked at most once for each put, within the write, and calls nothing of the store. `context` is
+ * borrowed until the last write. Before: only when they are read. */
 void store_cache_keep_written(struct store_kv *kv,
                               bool (*wanted)(void *context, struct base_bytes key), void *context);
 

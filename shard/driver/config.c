@@ -138,9 +138,10 @@ static const struct base_settings_item items[] = {
      .type = BASE_SETTINGS_SIZE,
      .min = 0,
      .max = UINT64_C(1) << 50,
-     .preset = "512MiB",
+     .preset = "2GiB",
      .offset = AT(state_free_bytes_min),
-     .help = "With less room on the disk the state takes no more writes."},
+     .help = "With less room on the disk the state takes no more writes; a compaction needs up to "
+             "that."},
 };
 
 struct base_settings *shard_driver_settings(struct shard_driver_config *config)

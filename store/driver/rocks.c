@@ -332,7 +332,7 @@ struct store_rocks_config store_rocks_config_default(const char *path)
                                        .block_cache_size = 128 << 20,
                                        .open_files_max = 512,
                                        .background_jobs_max = 2,
-                                       .free_size_min = 512 << 20};
+                                       .free_size_min = UINT64_C(2) << 30};
 }
 
 /* What is new is written and read often and soon written again: only what stays is worth it. */

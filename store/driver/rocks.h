@@ -22,7 +22,7 @@ struct store_rocks_config {
     uint64_t free_size_min; /* With less room on the disk writes say TORC_FULL. */
 };
 
-/* What a node runs with: 64 MiB, 128 MiB, 512, 2, 512 MiB; opens what is there. */
+/* What a node runs with: 64 MiB, 128 MiB, 512, 2, 2 GiB; opens what is there. */
 struct store_rocks_config store_rocks_config_default(const char *path);
 
 /*

@@ -43,6 +43,7 @@ struct cache {
     size_t out; /* Values given away: while there are any, no byte of the ring changes. */
     bool (*wanted)(void *context, struct base_bytes key); /* NULL: nothing that is written. */
     void *wanted_context;
+    uint64_t seed; /* Of the hash. */
     uint64_t hits, misses;
 };
 
@@ -181,7 +182,7 @@ static enum torc_status cache_get(struct store_kv *kv, const struct store_snapsh
     struct cache *cache = cache_of(kv);
     if (snapshot != NULL)
         return store_kv_get(cache->below, snapshot, key, ret_value);
-    uint64_t hash = base_hash(key);
+    uint64_t hash = base_hash_seeded(key, cache->seed);
     size_t at = slot_find(cache, hash, key);
     if (at < cache->table_size) {
         const struct row *row = row_at(cache, cache->table[at].place - 1);
@@ -207,7 +208,7 @@ static enum torc_status cache_get_flushed(struct store_kv *kv, struct base_bytes
 /* In place where the size is the same and nobody looks at it. */
 static void row_written(struct cache *cache, struct base_bytes key, struct base_bytes value)
 {
-    uint64_t hash = base_hash(key);
+    uint64_t hash = base_hash_seeded(key, cache->seed);
     size_t at = slot_find(cache, hash, key);
     if (at < cache->table_size) {
         struct row *row = row_at(cache, cache->table[at].place - 1);
@@ -283,13 +284,14 @@ static const struct store_kv_table cache_table = {
 };
 
 struct store_kv *store_cache_new(const struct base_allocator *allocator, struct store_kv *below,
-                                 size_t size_max)
+                                 size_t size_max, uint64_t seed)
 {
     TORC_ASSERT(size_max >= STORE_CACHE_SIZE_MIN);
     struct cache *cache = base_alloc_zero(allocator, sizeof(*cache));
     cache->kv.table = &cache_table;
     cache->allocator = allocator;
     cache->below = below;
+    cache->seed = seed;
     cache->ring_size = size_max / ROW_ALIGNMENT * ROW_ALIGNMENT;
     cache->ring = base_alloc(allocator, cache->ring_size);
     cache->table_size = TABLE_SIZE_MIN;

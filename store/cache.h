@@ -17,12 +17,14 @@
 
 #include "store/kv.h"
 
-/* `below` is borrowed: closed after the new store, and written by nobody else meanwhile. The rows
+/* `seed`: of the table's hash, so that nobody can choose keys which collide in it; nothing else
+ * depends on it.
+ * `below` is borrowed: closed after the new store, and written by nobody else meanwhile. The rows
  * take at most size_max bytes, at least STORE_CACHE_SIZE_MIN, and their table up to a quarter of
  * that again. A row of more than an eighth of it or 64 KiB is not kept: RocksDB has its blocks, and
  * taking out what would have to go for it would hold up everybody. */
 struct store_kv *store_cache_new(const struct base_allocator *allocator, struct store_kv *below,
-                                 size_t size_max);
+                                 size_t size_max, uint64_t seed);
 
 enum { STORE_CACHE_SIZE_MIN = 4096 };
 

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "store/cache.h"
 #include "store/driver/rocks.h"
@@ -76,6 +78,15 @@ static uint64_t staggered(uint64_t size, uint32_t node)
     return size + size / STORAGE_STAGGER_PARTS * (node % STORAGE_STAGGER_NODES);
 }
 
+/* Not to be guessed by who sends keys. */
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+    ssize_t got = getrandom(&seed, sizeof(seed), 0); /* Up to 256 bytes come whole. */
+    TORC_ASSERT(got == (ssize_t)sizeof(seed));
+    return seed;
+}
+
 static bool open_state(struct host_storage *storage, const struct shard_driver_config *config)
 {
     struct store_rocks_config rocks =
@@ -90,8 +101,8 @@ static bool open_state(struct host_storage *storage, const struct shard_driver_c
         refuse(config, text);
         return false;
     }
-    storage->cache =
-        store_cache_new(base_allocator_system(), storage->rocks, config->state_row_cache_bytes);
+    storage->cache = store_cache_new(base_allocator_system(), storage->rocks,
+                                     config->state_row_cache_bytes, random_seed());
     storage->kv = store_gather_new(base_allocator_system(), storage->cache, STORAGE_GATHERED_MAX);
     return true;
 }

@@ -219,7 +219,7 @@ void host_start(struct sim *sim, struct sim_host *host)
     struct shard_node_config config = node_config(sim, host, batch);
     struct store_sim_kv_counters before = store_sim_kv_counters(host->kv);
     const char *text = "";
-    host->cache = store_cache_new(sim->allocator, host->kv, rows_max(sim));
+    host->cache = store_cache_new(sim->allocator, host->kv, rows_max(sim), sim->options.seed);
     host->gather = store_gather_new(sim->allocator, host->cache, gathered_max(sim));
     enum torc_status status =
         shard_node_new(&config, host->recovery, host->gather, &host->pool, sim->allocator,

@@ -27,7 +27,7 @@ Test(store, cache_agrees_with_the_model)
         struct store_cache_stats stats;
         const struct base_allocator *allocator = counting_init(&counting);
         struct store_kv *below = store_sim_kv_new(allocator, seed);
-        struct store_kv *kv = store_cache_new(allocator, below, sizes[seed % SIZES]);
+        struct store_kv *kv = store_cache_new(allocator, below, sizes[seed % SIZES], 7 /* seed */);
         if (seed % 2 == 0)
             store_cache_keep_written(kv, is_even, NULL);
         struct kv_trace *trace = kv_trace_new(seed, 1000);
@@ -72,7 +72,8 @@ Test(store, cache_keeps_what_was_read)
 {
     struct store_value held, gone;
     struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
-    struct store_kv *kv = store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN);
+    struct store_kv *kv =
+        store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN, 7 /* seed */);
     put(kv, "a", "one");
     cr_assert_not(hit(kv, "a", "one"));
     cr_assert(hit(kv, "a", "one"));
@@ -107,7 +108,8 @@ Test(store, cache_keeps_what_was_written)
     int asked = 0;
     struct store_value gone;
     struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
-    struct store_kv *kv = store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN);
+    struct store_kv *kv =
+        store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN, 7 /* seed */);
     put(kv, "w-early", "one");
     store_cache_keep_written(kv, begins_with_w, &asked);
     cr_assert_not(hit(kv, "w-early", "one"), "nobody wanted it when it was written");
@@ -133,7 +135,8 @@ Test(store, cache_is_bounded)
     char key[16], large[STORE_CACHE_SIZE_MIN / 8 + 1];
     struct store_cache_stats stats;
     struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
-    struct store_kv *kv = store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN);
+    struct store_kv *kv =
+        store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN, 7 /* seed */);
     memset(large, 'x', sizeof(large) - 1);
     large[sizeof(large) - 1] = 0;
     for (int i = 0; i < ROWS; i++) {
@@ -161,7 +164,7 @@ Test(store, cache_keeps_no_large_rows)
     static char large[LARGE + 1];
     memset(large, 'x', LARGE);
     struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
-    struct store_kv *kv = store_cache_new(base_allocator_system(), below, 16 * LARGE);
+    struct store_kv *kv = store_cache_new(base_allocator_system(), below, 16 * LARGE, 7 /* seed */);
     put(kv, "a", large);
     cr_assert_not(hit(kv, "a", large));
     cr_assert_not(hit(kv, "a", large));
@@ -188,7 +191,8 @@ Test(store, cache_tells_lives_of_a_row_apart)
 {
     enum { ROWS_MAX = 32 }; /* Half of the smallest table. */
     struct store_kv *below = store_sim_kv_new(base_allocator_system(), 1);
-    struct store_kv *kv = store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN);
+    struct store_kv *kv =
+        store_cache_new(base_allocator_system(), below, STORE_CACHE_SIZE_MIN, 7 /* seed */);
     put(kv, "a", "old");
     cr_assert_not(hit(kv, "a", "old"));
     read_rows(kv, 0, 5);

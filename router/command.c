@@ -94,7 +94,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_CLIENT_NO_EVICT, "client|no-evict", 3,
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "connection", "7.0.0", "O(1)", "ON | OFF", "Sets the client eviction mode of the connection.",
-     "Nobody is evicted for memory; the mode is shown by CLIENT LIST."},
+     "Who is evicted when clients hold more than the setting `clients_size_max` is who holds most. "
+     "There is no other eviction."},
     {ROUTER_CLIENT_PAUSE, "client|pause", -3,
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "connection", "2.9.50", "O(1)", "timeout [WRITE | ALL]", "Suspends commands processing.",

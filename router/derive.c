@@ -54,6 +54,14 @@ void router_derive_free(struct router *router, struct router_derive *derive)
     base_free(router->allocator, derive, sizeof(*derive));
 }
 
+size_t router_derive_size(const struct router_derive *derive)
+{
+    if (derive == NULL)
+        return 0;
+    return derive->text.capacity + derive->value.capacity + derive->second.capacity +
+           derive->reply.capacity;
+}
+
 static void args_copy(struct router *router, struct router_derive *derive,
                       const struct base_bytes *args, size_t arg_count)
 {
@@ -317,6 +325,7 @@ void router_derive_done(struct router *router, struct router_call *call, uint32_
     if (outcome->type == ROUTER_ANSWERED && call->tally.failed == 0 &&
         wire_result_next(outcome->answer, &cursor, &result))
         source_take(call, part, &result);
+    router_connection_touch(router, call->connection);
     if (call->pending > 0)
         return;
     if (has_failed(call))

@@ -251,6 +251,8 @@ static void info_clients(const struct router *router, struct router_buffer *text
     router_buffer_format(
         text, "# Clients\r\nconnected_clients:%u\r\nmaxclients:%u\r\nblocked_clients:%u\r\n",
         (unsigned)router->connection_count, (unsigned)router->config.clients_max, (unsigned)held);
+    router_buffer_format(text, "clients_size:%zu\r\nclients_size_max:%zu\r\n", router->clients_size,
+                         router->config.clients_size_max);
 }
 
 static void info_stats(const struct router *router, struct router_buffer *text)
@@ -264,6 +266,8 @@ static void info_stats(const struct router *router, struct router_buffer *text)
     router_buffer_format(text, "rejected_connections:%llu\r\nclients_closed_for_output:%llu\r\n",
                          (unsigned long long)stats->connections_refused,
                          (unsigned long long)stats->connections_killed);
+    router_buffer_format(text, "evicted_clients:%llu\r\n",
+                         (unsigned long long)stats->connections_evicted);
     router_buffer_format(text, "total_error_replies:%llu\r\n", (unsigned long long)stats->errors);
     router_buffer_format(
         text, "key_commands:%llu\r\nkey_command_us_average:%llu\r\nkey_command_us_max:%llu\r\n",

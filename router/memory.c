@@ -1,7 +1,39 @@
 /*
- * router/memory -- MEMORY DOCTOR and MEMORY STATS: of this router's memory. No node is asked.
+ * router/memory -- what clients hold of this router's memory: the bound on it, MEMORY DOCTOR and
+ * MEMORY STATS. No node is asked.
  */
 #include "router/router_int.h"
+
+/* What grows with what a client sends and asks for. */
+static size_t buffers_size(const struct router_connection *connection)
+{
+    size_t size = connection->input.capacity + connection->output.capacity +
+                  connection->writing.capacity + connection->kept;
+    if (connection->walking)
+        size +=
+            router_derive_size(connection->last->derive) + router_walk_size(connection->last->walk);
+    return size;
+}
+
+void router_memory_note(struct router *router, struct router_connection *connection)
+{
+    size_t size = connection->open ? buffers_size(connection) : 0;
+    router->clients_size = router->clients_size - connection->noted + size;
+    connection->noted = size;
+}
+
+struct router_connection *router_memory_largest(const struct router *router)
+{
+    struct router_connection *largest = NULL;
+    size_t size = 0;
+    for (struct router_connection *at = router->connections; at != NULL; at = at->next) {
+        if (at->open && !at->no_evict && at->noted > size) {
+            largest = at;
+            size = at->noted;
+        }
+    }
+    return largest;
+}
 
 static size_t connection_size(const struct router_connection *connection)
 {

@@ -417,6 +417,17 @@ static void write_begin(struct router *router, struct router_connection *connect
     act(router, connection, ROUTER_WRITE);
 }
 
+/* What this turn has for a connection that is killed after all: its output goes with it. */
+static void actions_forget(struct router *router, uint32_t slot)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < router->action_count; i++) {
+        if (router->actions[i].connection != slot)
+            router->actions[count++] = router->actions[i];
+    }
+    router->action_count = count;
+}
+
 /* Tells the driver what has changed for an open connection. */
 static void connection_act(struct router *router, struct router_connection *connection)
 {
@@ -424,6 +435,8 @@ static void connection_act(struct router *router, struct router_connection *conn
         router->stats.connections_killed++;
         connection->killed = true;
     }
+    if (connection->killed)
+        actions_forget(router, connection->slot);
     if (!connection->killed && !connection->write_out && connection->output.size > 0)
         write_begin(router, connection);
     bool answered = connection->first == NULL && !connection->write_out;
@@ -452,7 +465,9 @@ static void connection_settle(struct router *router, struct router_connection *c
         connection->closing = true;
     if (connection->open)
         connection_act(router, connection);
-    else if (connection->first == NULL && !connection->starved && !connection->dirty)
+    router_memory_note(router, connection);
+    if (!connection->open && connection->first == NULL && !connection->starved &&
+        !connection->dirty)
         connection_free(router, connection);
 }
 
@@ -485,11 +500,26 @@ static void starved_settle(struct router *router)
     }
 }
 
+/* Past the bound on what all clients hold, who holds most is closed: to wait with reading helps
+ * nobody when it is half commands that hold the memory. */
+static void evict(struct router *router)
+{
+    struct router_connection *largest;
+    while (router->clients_size > router->config.clients_size_max &&
+           (largest = router_memory_largest(router)) != NULL) {
+        router->stats.connections_evicted++;
+        largest->closing = largest->killed = true;
+        router_connection_touch(router, largest);
+        dirty_settle(router);
+    }
+}
+
 void router_ready(struct router *router, struct router_ready *ret_ready)
 {
     router->action_count = 0;
     dirty_settle(router);
     starved_settle(router);
+    evict(router);
     ret_ready->message_count = router_courier_messages(router->courier, &ret_ready->messages);
     ret_ready->actions = router->actions;
     ret_ready->action_count = router->action_count;
@@ -561,13 +591,15 @@ static void check_connection(const struct router *router,
 
 void router_check(const struct router *router)
 {
-    size_t calls = 0;
+    size_t calls = 0, size = 0;
     uint32_t open = 0;
     for (const struct router_connection *at = router->connections; at != NULL; at = at->next) {
         check_connection(router, at);
         calls += at->call_count;
         open += at->open;
+        size += at->noted;
     }
+    TORC_ASSERT(size == router->clients_size);
     TORC_ASSERT(calls == router->call_count);
     TORC_ASSERT(open == router->connection_count);
     TORC_ASSERT(open + router->slots_free_count == router->config.clients_max);

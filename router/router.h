@@ -43,11 +43,12 @@ struct router_setting { /* For CONFIG GET. */
 struct router_config {
     struct router_courier_config courier;
     uint32_t clients_max;
-    uint32_t client_inflight_max;   /* Commands of one connection that are not answered yet. */
-    size_t client_output_pause;     /* Unread replies past which its commands are not read on. */
-    size_t client_output_max;       /* Unread replies past which it is closed. */
-    const char *version;            /* Of torc. Texts are borrowed for the router's life. */
-    const char *run_id;             /* 40 hexadecimal digits. */
+    uint32_t client_inflight_max; /* Commands of one connection that are not answered yet. */
+    size_t client_output_pause;   /* Unread replies past which its commands are not read on. */
+    size_t client_output_max;     /* Unread replies past which it is closed. */
+    size_t clients_size_max; /* Bytes that all clients hold, past which who holds most is closed. */
+    const char *version;     /* Of torc. Texts are borrowed for the router's life. */
+    const char *run_id;      /* 40 hexadecimal digits. */
     const char *resp_address;       /* Where clients connect, for INFO. */
     uint32_t process_id;            /* For INFO. */
     int64_t slowlog_slower_than_us; /* Commands that SLOWLOG keeps; below 0: none. */

@@ -75,7 +75,7 @@ struct router_connection {
     uint64_t waiting_us; /* Since when its next command waits to be begun; 0: it does not. */
     bool held;           /* Its next command waits for the end of a pause (CLIENT PAUSE). */
     bool reply_off;      /* CLIENT REPLY OFF. */
-    bool no_evict;       /* As CLIENT NO-EVICT said; shown and nothing else. */
+    bool no_evict;       /* Not closed for the memory of all clients (CLIENT NO-EVICT). */
     uint8_t reply_skips; /* Commands that get no reply, the present one included. */
     char address[ROUTER_PEER_ADDRESS_SIZE], local[ROUTER_PEER_ADDRESS_SIZE];
     uint64_t opened_us, heard_us;        /* When it came, and when it last sent something. */
@@ -86,6 +86,7 @@ struct router_connection {
     struct router_call *first, *last; /* Calls in the order of their commands. */
     uint32_t call_count;
     size_t kept;                               /* Bytes that its calls keep for their turn. */
+    size_t noted;                              /* What clients_size has of it. */
     struct router_connection *previous, *next; /* All that live. */
     struct router_connection *dirty_next, *starved_next;
 };
@@ -94,7 +95,7 @@ struct router_connection {
 enum router_pause { ROUTER_PAUSE_NOTHING, ROUTER_PAUSE_WRITES, ROUTER_PAUSE_EVERYTHING };
 
 struct router_stats {
-    uint64_t connections, connections_refused, connections_killed;
+    uint64_t connections, connections_refused, connections_killed, connections_evicted;
     uint64_t commands, errors;
     uint64_t calls; /* Commands that were not answered at once. */
     uint64_t bytes_in, bytes_out;
@@ -115,6 +116,7 @@ struct router {
     uint32_t slots_free_count;
     struct router_connection *connections; /* All that live. */
     uint32_t connection_count;             /* Open ones. */
+    size_t clients_size;                   /* Of all connections' buffers, as noted last. */
     uint64_t connection_last_id;
     struct router_connection *dirty_first, *dirty_last;
     struct router_connection *starved_first, *starved_last;
@@ -177,6 +179,8 @@ void router_walk_begin(struct router *router, struct router_connection *connecti
 void router_walk_done(struct router *router, struct router_call *call, uint32_t group,
                       const struct router_outcome *outcome);
 void router_walk_free(struct router *router, struct router_walk *walk); /* NULL is a no-op. */
+/* Bytes that it holds; NULL: 0. */
+size_t router_walk_size(const struct router_walk *walk);
 
 /* server.c */
 /* Answers a command that needs no node. */
@@ -243,8 +247,14 @@ void router_derive_begin(struct router *router, struct router_call *call,
 void router_derive_done(struct router *router, struct router_call *call, uint32_t part,
                         const struct router_outcome *outcome);
 void router_derive_free(struct router *router, struct router_derive *derive); /* NULL: no-op. */
+/* Bytes that it holds; NULL: 0. */
+size_t router_derive_size(const struct router_derive *derive);
 
 /* memory.c */
+/* Brings router->clients_size up to date after something happened to a connection: O(1). */
+void router_memory_note(struct router *router, struct router_connection *connection);
+/* Who holds most of those that may be evicted; NULL: none holds anything. */
+struct router_connection *router_memory_largest(const struct router *router);
 /* Bytes that connections hold, with their buffers and calls. */
 size_t router_memory_clients(const struct router *router);
 /* Answers MEMORY STATS and DOCTOR; false, and nothing done, when it is another command. */

@@ -29,6 +29,11 @@ void router_walk_free(struct router *router, struct router_walk *walk)
     base_free(router->allocator, walk, sizeof(*walk));
 }
 
+size_t router_walk_size(const struct router_walk *walk)
+{
+    return walk == NULL ? 0 : walk->pattern.capacity + walk->rows.capacity + walk->found.capacity;
+}
+
 static void ask(struct router *router, struct router_call *call, uint32_t group, uint64_t first)
 {
     struct wire_op op = {.type = call->walk->type, .a = first, .b = call->walk->count};
@@ -205,6 +210,7 @@ void router_walk_done(struct router *router, struct router_call *call, uint32_t 
     }
     if (outcome->type == ROUTER_ANSWERED && outcome->result->kind == WIRE_RESULT_KEYS)
         step_take(router, call, group, outcome->result);
+    router_connection_touch(router, call->connection);
     if (call->pending > 0)
         return;
     bool answered = call->tally.answered == call->part_count;

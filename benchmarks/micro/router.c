@@ -171,6 +171,7 @@ static void *begin(const struct base_allocator *allocator, const char *folder, u
         .client_inflight_max = 100,
         .client_output_pause = 1 << 20,
         .client_output_max = 1 << 22,
+        .clients_size_max = 1 << 24,
         .version = "1",
         .run_id = "0",
         .resp_address = "",

@@ -106,6 +106,15 @@ static const struct base_settings_item items[] = {
      .offset = AT(client_output_max),
      .help = "Replies that a client has not taken; past it, it is closed. Not below "
              "client_output_pause."},
+    {.name = "clients_size_max",
+     .type = BASE_SETTINGS_SIZE,
+     .min = 1 << 20,
+     .max = UINT64_C(1) << 40,
+     .preset = "1GiB",
+     .offset = AT(clients_size_max),
+     .help =
+         "What was read from all clients and what they have not taken; past it, the client that "
+         "holds most is closed, but for those with CLIENT NO-EVICT."},
     {.name = "inflight_max",
      .type = BASE_SETTINGS_INTEGER,
      .min = 1,

@@ -18,6 +18,7 @@ struct router_driver_config {
     int log_level; /* enum base_log_level */
     uint64_t request_timeout_ms, silence_timeout_ms, drain_timeout_ms;
     uint64_t clients_max, client_inflight_max, client_output_pause, client_output_max;
+    uint64_t clients_size_max;
     uint64_t inflight_max, inflight_size_max;
     uint64_t slowlog_slower_than_us, slowlog_entries_max;
 };

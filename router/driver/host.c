@@ -326,6 +326,7 @@ static void make_router(struct host *host)
         .client_output_max = config->client_output_max > config->client_output_pause
                                  ? config->client_output_max
                                  : config->client_output_pause,
+        .clients_size_max = config->clients_size_max,
         .version = TORC_VERSION,
         .run_id = host->run_id,
         .resp_address = router_door_address(host->door),

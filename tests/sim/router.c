@@ -51,6 +51,7 @@ static struct router *whole_new(struct sim *sim, const struct sim_router *router
         .client_inflight_max = router->commands_max,
         .client_output_pause = sim->options.output_pause,
         .client_output_max = 1 << 20,
+        .clients_size_max = 32 << 20,
         .version = "0",
         .run_id = "0000000000000000000000000000000000000000",
         .resp_address = "127.0.0.1:7379",

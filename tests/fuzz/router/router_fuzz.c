@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "router/router.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,10 +37,13 @@ static const struct router_config config = {
     .client_inflight_max = 8,
     .client_output_pause = 1 << 12,
     .client_output_max = 1 << 16,
+    .clients_size_max = 1 << 17,
     .version = "",
     .run_id = "",
     .resp_address = "",
 };
+
+static volatile uint64_t hashed;
 
 /* A client that was closed comes back at once, so that there is always one to speak. */
 static void settle(struct router *router, uint32_t *clients)
@@ -51,6 +55,7 @@ static void settle(struct router *router, uint32_t *clients)
         struct router_action action = ready.actions[i];
         uint32_t client = clients[0] == action.connection ? 0 : 1;
         if (action.type == ROUTER_WRITE) {
+            hashed ^= base_hash(action.bytes); /* They must be there to be read. */
             router_connection_written(router, action.connection);
         } else if (action.type == ROUTER_CLOSE) {
             enum torc_status status = router_connection_opened(router, &peer, &clients[client]);

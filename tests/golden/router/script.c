@@ -537,6 +537,7 @@ static void play_router(struct player *player, const char *line)
         .client_inflight_max = (uint32_t)number_option(line, "client_inflight", 100),
         .client_output_pause = number_option(line, "output_pause", 1000),
         .client_output_max = number_option(line, "output_max", 4000),
+        .clients_size_max = number_option(line, "clients_size_max", 1 << 20),
         .version = "1.2.3",
         .run_id = "0123456789012345678901234567890123456789",
         .resp_address = "127.0.0.1:7379",

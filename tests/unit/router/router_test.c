@@ -31,6 +31,7 @@ static struct router_config config_small(void)
         .client_inflight_max = 4,
         .client_output_pause = 1024,
         .client_output_max = 4096,
+        .clients_size_max = 1 << 20,
         .version = "1",
         .run_id = "0",
         .resp_address = "",
@@ -81,6 +82,76 @@ Test(router_core, a_flood_is_paused)
         cr_assert_leq(router_courier_inflight(router_courier(router)), 4);
     }
     cr_assert(paused);
+    router_free(router);
+    counting_fini(&counting);
+}
+
+/* Who is killed by another client gets nothing more, not even the reply of the same turn: its
+ * memory is gone. */
+Test(router_core, who_is_killed_gets_no_reply_of_that_turn)
+{
+    struct counting counting;
+    struct router_config config = config_small();
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    uint32_t clients[2];
+    bool closed = false;
+    for (size_t i = 0; i < 2; i++)
+        cr_assert_eq(router_connection_opened(router, &peer, &clients[i]), TORC_OK);
+    say(router, clients[1], "CLIENT KILL ID 1");
+    (void)settle(router, &closed);
+    say(router, clients[0], "PING\r\n"); /* Comes first, and so would be written first. */
+    say(router, clients[1], "\r\n");
+    struct router_ready ready;
+    router_ready(router, &ready);
+    router_check(router);
+    cr_assert_eq(ready.action_count, 2);
+    cr_assert_eq(ready.actions[0].type, ROUTER_WRITE);
+    cr_assert_eq(ready.actions[0].connection, clients[1]);
+    cr_assert_eq(ready.actions[1].type, ROUTER_CLOSE);
+    cr_assert_eq(ready.actions[1].connection, clients[0]);
+    router_free(router);
+    counting_fini(&counting);
+}
+
+/* Many clients with half a command each do not take all memory: past the bound, who holds most
+ * goes, but for who was promised to stay. */
+Test(router_core, what_clients_hold_is_bounded)
+{
+    enum { PIECE = 16 * 1024, SIZE_MAX_OF_ALL = 256 * 1024 };
+    static char piece[PIECE + 1];
+    struct counting counting;
+    struct router_config config = config_small();
+    config.clients_size_max = SIZE_MAX_OF_ALL;
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    uint32_t clients[3];
+    bool closed = false;
+    memset(piece, 'x', PIECE);
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(router_connection_opened(router, &peer, &clients[i]), TORC_OK);
+    say(router, clients[0], "CLIENT NO-EVICT ON\r\n");
+    for (size_t i = 0; i < 3; i++)
+        say(router, clients[i], "*2\r\n$4\r\nECHO\r\n$1000000\r\n");
+    /* Client 0 sends twice as much as client 1, and client 2 hardly anything. */
+    for (size_t i = 0; i < 40 && !closed; i++) {
+        say(router, clients[0], piece);
+        if (i % 2 == 0)
+            say(router, clients[1], piece);
+        if (i == 0)
+            say(router, clients[2], piece);
+        struct router_ready ready;
+        router_ready(router, &ready);
+        router_check(router);
+        for (size_t j = 0; j < ready.action_count; j++) {
+            if (ready.actions[j].type == ROUTER_CLOSE) {
+                cr_assert_eq(ready.actions[j].connection, clients[1]);
+                closed = true;
+            } else if (ready.actions[j].type == ROUTER_WRITE) {
+                (void)router_connection_written(router, ready.actions[j].connection);
+            }
+        }
+    }
+    cr_assert(closed);
+    cr_assert_lt(counting.bytes_peak, 4 * SIZE_MAX_OF_ALL);
     router_free(router);
     counting_fini(&counting);
 }
@@ -199,6 +270,7 @@ static void large_begin(struct large *large, const char *head)
 {
     *large = (struct large){.config = config_small(), .value_at = strlen(head)};
     large->config.client_output_max = large->config.client_output_pause = 4 * LARGE;
+    large->config.clients_size_max = 16 * LARGE;
     large->config.courier.inflight_size_max = 4 * LARGE;
     large->router = router_new(counting_init(&large->counting), &large->config, 1);
     cr_assert_eq(router_connection_opened(large->router, &peer, &large->client), TORC_OK);

@@ -24,6 +24,7 @@ static const struct router_config config = {
     .client_inflight_max = 4,
     .client_output_pause = 8 * 1024,
     .client_output_max = TALK_REPLY_MAX - 1,
+    .clients_size_max = 1 << 20,
     .version = "1",
     .run_id = "0",
     .resp_address = "",

@@ -125,6 +125,8 @@ static void calls_flush(struct router *router, struct router_connection *connect
         router->call_count--;
         call_recycle(router, call);
     }
+    if (connection->first == NULL)
+        connection->waits_alone = false;
     if (!connection->open)
         router_buffer_clear(&connection->output); /* Nobody is there to read it. */
 }
@@ -389,6 +391,15 @@ static bool large_may_begin(struct router *router, const struct router_connectio
     return true;
 }
 
+bool router_call_has_room(struct router *router, const struct router_connection *connection,
+                          size_t op_count, size_t size)
+{
+    if (router->crowded && router->settled != connection)
+        return false;
+    router->crowded = !router_courier_has_room(router->courier, op_count, size);
+    return !router->crowded;
+}
+
 bool router_call_begin(struct router *router, struct router_connection *connection,
                        const struct router_command *command)
 {
@@ -405,7 +416,8 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
         return true;
     }
     size_t size = plan_size(&plan, args);
-    if (!router_courier_could_fit(router->courier, plan.op_count, size)) {
+    size_t op_count = plan.op_count * (plan.reply == ROUTER_PLAN_TOGETHER ? 2 : 1); /* CHECKs */
+    if (!router_courier_could_fit(router->courier, op_count, size)) {
         reply_error(router, connection,
                     "ERR command is too large: the limits are inflight_max keys and "
                     "inflight_size_max bytes");
@@ -417,7 +429,7 @@ bool router_call_begin(struct router *router, struct router_connection *connecti
                     "ERR command is too large: the limit is request_size_max bytes");
         return true;
     }
-    if (!router_courier_has_room(router->courier, plan.op_count, size) ||
+    if (!router_call_has_room(router, connection, op_count, size) ||
         !large_may_begin(router, connection, size))
         return false;
     struct router_call *call = router_call_new(router, connection, command, plan.reply);

@@ -8,7 +8,8 @@
 static size_t buffers_size(const struct router_connection *connection)
 {
     size_t size = connection->input.capacity + connection->output.capacity +
-                  connection->writing.capacity + connection->kept;
+                  connection->writing.capacity + connection->kept +
+                  router_resp_size(&connection->resp);
     if (connection->walking)
         size +=
             router_derive_size(connection->last->derive) + router_walk_size(connection->last->walk);

@@ -20,6 +20,12 @@ void router_resp_init(struct router_resp *resp, const struct base_allocator *all
     };
 }
 
+size_t router_resp_size(const struct router_resp *resp)
+{
+    return resp->place_capacity * sizeof(*resp->places) +
+           resp->args_capacity * sizeof(*resp->args) + resp->words.capacity;
+}
+
 void router_resp_fini(struct router_resp *resp)
 {
     base_array_free(resp->allocator, resp->places, &resp->place_capacity, sizeof(*resp->places));

@@ -59,6 +59,8 @@ struct router_resp {
 /* `allocator` is borrowed for the parser's life. */
 void router_resp_init(struct router_resp *resp, const struct base_allocator *allocator,
                       const struct router_resp_limits *limits);
+/* Bytes that it holds beside the input. */
+size_t router_resp_size(const struct router_resp *resp);
 void router_resp_fini(struct router_resp *resp);
 
 /*

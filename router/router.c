@@ -115,11 +115,20 @@ void router_connection_touch(struct router *router, struct router_connection *co
     router->dirty_last = connection;
 }
 
+/* Behind those that wait already; one whose turn it was stays the first, so that what needs much
+ * room gets it in the end. */
 static void starve(struct router *router, struct router_connection *connection)
 {
     TORC_ASSERT(!connection->starved);
     connection->starved = true;
     connection->starved_next = NULL;
+    if (router->settled == connection) {
+        connection->starved_next = router->starved_first;
+        router->starved_first = connection;
+        if (router->starved_last == NULL)
+            router->starved_last = connection;
+        return;
+    }
     if (router->starved_last != NULL)
         router->starved_last->starved_next = connection;
     else
@@ -232,7 +241,7 @@ static size_t unread_output(const struct router_connection *connection)
 static bool may_run(const struct router *router, const struct router_connection *connection)
 {
     return !connection->closing && !connection->walking && !connection->starved &&
-           !connection->held && !router->draining &&
+           !connection->held && !connection->waits_alone && !router->draining &&
            connection->call_count < router->config.client_inflight_max &&
            unread_output(connection) <= router->config.client_output_pause;
 }
@@ -297,8 +306,13 @@ static bool command_begin(struct router *router, struct router_connection *conne
         connection->held = true;
         return false;
     } else if (runs_alone(command) && connection->first != NULL) {
+        connection->waits_alone = true;
         return false;
     } else if (is_walk(command)) {
+        if (!router_call_has_room(router, connection, 1 /* operation */, 0 /* bytes */)) {
+            starve(router, connection);
+            return false;
+        }
         router_walk_begin(router, connection, command);
     } else if (command->first_key != 0) {
         if (!router_call_begin(router, connection, command)) {
@@ -490,12 +504,12 @@ static void starved_settle(struct router *router)
         router->starved_first = connection->starved_next;
         if (router->starved_first == NULL)
             router->starved_last = NULL;
-        connection->starved = false;
+        connection->starved = router->crowded = false;
         router_connection_touch(router, connection);
         router->settled = connection;
         dirty_settle(router);
         router->settled = NULL;
-        if (router->starved_last == connection)
+        if (router->starved_first == connection)
             break; /* There is room, and not enough for this one. */
     }
 }
@@ -587,6 +601,7 @@ static void check_connection(const struct router *router,
     TORC_ASSERT(connection->walking == (last != NULL && last->alone));
     TORC_ASSERT(connection->write_out || connection->writing.size == 0);
     TORC_ASSERT(!connection->held || router->pause != ROUTER_PAUSE_NOTHING);
+    TORC_ASSERT(!connection->waits_alone || connection->first != NULL);
 }
 
 void router_check(const struct router *router)
@@ -600,6 +615,7 @@ void router_check(const struct router *router)
         size += at->noted;
     }
     TORC_ASSERT(size == router->clients_size);
+    TORC_ASSERT(!router->crowded || router->starved_first != NULL);
     TORC_ASSERT(calls == router->call_count);
     TORC_ASSERT(open == router->connection_count);
     TORC_ASSERT(open + router->slots_free_count == router->config.clients_max);

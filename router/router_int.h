@@ -73,6 +73,7 @@ struct router_connection {
     bool dirty, starved; /* In the list of that name. */
     bool walking;        /* Its newest call is alone: nothing is begun behind it. */
     uint64_t waiting_us; /* Since when its next command waits to be begun; 0: it does not. */
+    bool waits_alone;    /* Its next command waits for the end of all before it. */
     bool held;           /* Its next command waits for the end of a pause (CLIENT PAUSE). */
     bool reply_off;      /* CLIENT REPLY OFF. */
     bool no_evict;       /* Not closed for the memory of all clients (CLIENT NO-EVICT). */
@@ -121,6 +122,7 @@ struct router {
     struct router_connection *dirty_first, *dirty_last;
     struct router_connection *starved_first, *starved_last;
     const struct router_connection *settled; /* The one just taken out of them. */
+    bool crowded;                            /* One of them found no room: nobody overtakes it. */
     size_t turn_large;                       /* Bytes of large commands begun in this turn. */
     bool turn_full;                          /* One more was put off to the next. */
     struct router_call *spare;
@@ -167,6 +169,9 @@ void router_call_tally(struct router_call *call, const struct router_outcome *ou
 /* The courier's sink. */
 void router_call_done(void *context, void *call, uint32_t part,
                       const struct router_outcome *outcome);
+/* Whether a command of so many operations and bytes may begin; else its connection is to starve. */
+bool router_call_has_room(struct router *router, const struct router_connection *connection,
+                          size_t op_count, size_t size);
 /* Begins a command on keys. False: there is no room now, nothing was done. */
 bool router_call_begin(struct router *router, struct router_connection *connection,
                        const struct router_command *command);

@@ -10,6 +10,8 @@
 #include "router/help.h"
 #include "router/number.h"
 
+enum { SERVER_NAMES_MAX = 4096 };
+
 bool router_word_is(struct base_bytes word, const char *text)
 {
     return word.size == strlen(text) && router_glob_match_nocase(base_bytes_text(text), word);
@@ -373,6 +375,20 @@ static void serve(struct router_serving *serving, const struct router_command *c
     }
 }
 
+/* A list of names whose reply grows with every one of them, though there are few to name. */
+static bool names_too_many(const struct router_command *command, size_t arg_count)
+{
+    switch (command->id) {
+    case ROUTER_COMMAND_DOCS:
+    case ROUTER_COMMAND_INFO:
+    case ROUTER_CONFIG_GET:
+    case ROUTER_LATENCY_HISTOGRAM:
+        return arg_count > SERVER_NAMES_MAX + 2;
+    default:
+        return false;
+    }
+}
+
 void router_server_command(struct router *router, struct router_connection *connection,
                            const struct router_command *command)
 {
@@ -389,6 +405,8 @@ void router_server_command(struct router *router, struct router_connection *conn
     };
     if (refusal(command->id) != NULL)
         router_serving_fail(&serving, refusal(command->id));
+    else if (names_too_many(command, serving.arg_count))
+        router_serving_fail(&serving, "ERR too many names: 4096 at most");
     else if (router_help_reply(command, serving.out))
         return;
     else if (strcmp(command->group, "connection") == 0)

@@ -67,6 +67,25 @@ Test(client_command, list_shows_who_is_leaving)
     talk_end(&talk);
 }
 
+/* A name has a bound, and so has a list of names whose reply grows with each of them. */
+Test(client_command, names_are_bounded)
+{
+    static char line[16 * 1024];
+    talk_begin(&talk);
+    size_t size = (size_t)snprintf(line, sizeof(line), "CLIENT SETNAME ");
+    memset(line + size, 'n', 1024);
+    talk_expect(&talk, 0, line, "+OK\r\n");
+    line[size + 1024] = 'n';
+    talk_expect(&talk, 0, line, "-ERR Client names cannot be longer than 1024 bytes.\r\n");
+    size = (size_t)snprintf(line, sizeof(line), "COMMAND DOCS");
+    for (size_t i = 0; i < 4096; i++, size += 2)
+        memcpy(line + size, " x", 3);
+    talk_expect(&talk, 0, line, "*0\r\n");
+    memcpy(line + size, " x", 3);
+    talk_expect(&talk, 0, line, "-ERR too many names: 4096 at most\r\n");
+    talk_end(&talk);
+}
+
 /* A list that no client could take is not written to its end. */
 Test(client_command, list_is_bounded)
 {

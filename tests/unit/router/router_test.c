@@ -183,6 +183,72 @@ Test(router_core, starved_connections_get_their_turn)
     counting_fini(&counting);
 }
 
+static bool pauses(struct router *router)
+{
+    struct router_ready ready;
+    bool paused = false;
+    router_ready(router, &ready);
+    router_check(router);
+    for (size_t i = 0; i < ready.action_count; i++)
+        paused |= ready.actions[i].type == ROUTER_PAUSE;
+    return paused;
+}
+
+/* While a command waits for those before it, its client is not read on; and when it has nothing
+ * more to send, what waits is answered nevertheless before it is closed. */
+Test(router_core, a_command_that_waits_alone_is_not_lost)
+{
+    struct counting counting;
+    struct router_config config = config_small();
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    uint32_t client;
+    bool closed = false;
+    cr_assert_eq(router_connection_opened(router, &peer, &client), TORC_OK);
+    say(router, client, "SET a 1\r\nDBSIZE\r\nGET a\r\n");
+    cr_assert(pauses(router));
+    router_connection_ended(router, client);
+    cr_assert_eq(settle(router, &closed), 0);
+    cr_assert_not(closed);
+    for (uint64_t second = 1; second <= 3; second++) { /* Each ends at its deadline. */
+        router_turn(router, second * 1000000 + second, 1);
+        cr_assert_gt(settle(router, &closed), 0, "after %u s", (unsigned)second);
+    }
+    (void)settle(router, &closed);
+    cr_assert(closed);
+    router_free(router);
+    counting_fini(&counting);
+}
+
+static size_t inflight_at(struct router *router, uint64_t time_us)
+{
+    bool closed = false;
+    router_turn(router, time_us, 1);
+    (void)settle(router, &closed);
+    cr_assert_not(closed);
+    return router_courier_inflight(router_courier(router));
+}
+
+/* A command that needs much room gets it: those that need less do not overtake it for ever. */
+Test(router_core, what_needs_much_room_gets_it)
+{
+    struct counting counting;
+    struct router_config config = config_small();
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    uint32_t clients[3];
+    for (size_t i = 0; i < 3; i++)
+        cr_assert_eq(router_connection_opened(router, &peer, &clients[i]), TORC_OK);
+    say(router, clients[0], "GET a\r\nGET b\r\nGET c\r\nGET d\r\n");
+    cr_assert_eq(inflight_at(router, 500000), 4);
+    say(router, clients[1], "GET a\r\nGET b\r\nGET c\r\nGET d\r\n");
+    say(router, clients[2], "MGET a b c d e f\r\n");
+    cr_assert_eq(inflight_at(router, 600000), 8);
+    say(router, clients[0], "GET e\r\nGET f\r\n");
+    cr_assert_eq(inflight_at(router, 1200000), 4); /* Half of the deadlines: not enough for it. */
+    cr_assert_eq(inflight_at(router, 1700000), 8); /* The others; and then those behind it. */
+    router_free(router);
+    counting_fini(&counting);
+}
+
 /* Pings cost no memory of their own once a connection is at work. */
 Test(router_core, steady_pings_allocate_nothing)
 {

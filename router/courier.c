@@ -36,6 +36,7 @@ struct router_courier *router_courier_new(const struct base_allocator *allocator
     courier->payloads = router_buffer_empty(allocator);
     for (size_t i = 0; i < config->seed_count; i++)
         router_courier_peer(courier, config->seeds[i]);
+    courier->seed_peers = courier->peer_count; /* Fewer than seeds when some are the same. */
     return courier;
 }
 
@@ -293,6 +294,7 @@ struct router_message *router_courier_send(struct router_courier *courier, uint3
                                            uint32_t node, enum wire_type type,
                                            const ProtobufCMessage *body)
 {
+    TORC_ASSERT(peer < courier->peer_count);
     size_t size = protobuf_c_message_get_packed_size(body);
     size_t packed = protobuf_c_message_pack(body, router_buffer_grow(&courier->bodies, size));
     TORC_ASSERT(packed == size);
@@ -325,8 +327,8 @@ static void map_turn(struct router_courier *courier)
     uint64_t now_us = courier->now_us;
     if (courier->map == NULL) {
         if (now_us >= courier->map_at_us) {
-            for (size_t i = 0; i < courier->config.seed_count; i++)
-                map_request_send(courier, (uint32_t)i, 0);
+            for (uint32_t i = 0; i < courier->seed_peers; i++)
+                map_request_send(courier, i, 0);
             courier->map_at_us = now_us + MAP_RETRY_US;
         }
         router_courier_wake(courier, courier->map_at_us);

@@ -64,7 +64,7 @@ struct router_courier_config {
     struct wire_id cluster;
     struct wire_client_id client; /* Random, from the operating system: this life of the router. */
     uint64_t seed;                /* For spreading probes over time only. */
-    const char *const *seeds;     /* Addresses; borrowed for the courier's life. */
+    const char *const *seeds;     /* Addresses, which may repeat; borrowed for its life. */
     size_t seed_count;
     uint32_t request_timeout_ms;
     uint32_t silence_ms; /* A leader that owes an answer for so long is asked, as are others. */
@@ -78,7 +78,7 @@ struct router_courier_config {
 
 /* A message to be sent: the driver adds the envelope's head. */
 struct router_message {
-    uint32_t peer;        /* router_courier_peer_address. */
+    uint32_t peer;        /* Below router_courier_peer_count. */
     uint32_t node;        /* The receiver's id; 0: not known yet (a seed). */
     uint32_t incarnation; /* The life of the receiver that it is meant for; 0: any. */
     enum wire_type type;

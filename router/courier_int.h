@@ -126,8 +126,8 @@ struct router_courier {
     struct router_map *map;
     struct router_group **groups; /* As map->groups. */
     size_t group_count;
-    struct router_peer *peers;
-    size_t peer_count, peer_capacity;
+    struct router_peer *peers; /* The seeds first. */
+    size_t peer_count, peer_capacity, seed_peers;
     uint64_t map_at_us;     /* When a map, or a subscription, is asked for again. */
     size_t map_refreshed;   /* Subscriptions asked for. */
     uint32_t map_ask_node;  /* This node has a newer map; 0: nobody is known to. */

@@ -433,7 +433,8 @@ static void turn(struct world *world)
     }
 }
 
-static void world_init(struct world *world, uint64_t seed)
+static void world_init_seeds(struct world *world, uint64_t seed, const char *const *addresses,
+                             size_t count)
 {
     *world = (struct world){.prng = base_prng_seeded(seed), .now_us = 1, .leader = 1};
     const struct base_allocator *allocator = counting_init(&world->counting);
@@ -441,8 +442,8 @@ static void world_init(struct world *world, uint64_t seed)
         .cluster = {{7}},
         .client = {1, 2},
         .seed = seed,
-        .seeds = seeds,
-        .seed_count = 1,
+        .seeds = addresses,
+        .seed_count = count,
         .request_timeout_ms = 2000,
         .silence_ms = 150,
         .probe_ms = 50,
@@ -455,6 +456,11 @@ static void world_init(struct world *world, uint64_t seed)
     world->courier =
         router_courier_new(allocator, &config, (struct router_courier_sink){done, world});
     world->arena = wire_arena_new(allocator, 1 << 20);
+}
+
+static void world_init(struct world *world, uint64_t seed)
+{
+    world_init_seeds(world, seed, seeds, 1);
 }
 
 static void world_fini(struct world *world)
@@ -731,6 +737,22 @@ Test(router_courier, shows_its_peers_and_groups)
     turn(&world);
     cr_assert(router_courier_group_info(world.courier, 0, &info));
     cr_assert_eq(info.sent, 1);
+    world_fini(&world);
+}
+
+/* An address that stands among the seeds twice is one to ask. */
+Test(router_courier, seeds_may_be_the_same)
+{
+    static const char *const doubled[] = {seed_address, seed_address, "tcp://127.0.0.1:2",
+                                          seed_address};
+    static struct world world;
+    const struct router_message *messages;
+    world_init_seeds(&world, 3, doubled, 4);
+    router_courier_turn(world.courier, world.now_us);
+    cr_assert_eq(router_courier_messages(world.courier, &messages), 2);
+    cr_assert_eq(router_courier_peer_count(world.courier), 2);
+    for (uint32_t i = 0; i < 2; i++)
+        cr_assert(messages[i].peer == i && messages[i].type == WIRE_TYPE_MAP_REQUEST);
     world_fini(&world);
 }
 

@@ -130,6 +130,20 @@ Test(router_host, sigterm_answers_what_is_in_flight)
     close(fd);
 }
 
+/* A seed that is given twice is one node to talk to. */
+Test(router_host, seeds_may_be_the_same)
+{
+    static const char *const settings[] = {"seeds=tcp://127.0.0.1:1,tcp://127.0.0.1:1",
+                                           "request_timeout_ms=300ms"};
+    struct process process;
+    start(&process, settings, 2);
+    int fd = dial(&process);
+    say(fd, "GET a\r\n");
+    expect(fd, "-TIMEOUT no answer: no node has given the cluster's map within 300 ms\r\n");
+    cr_assert_eq(end(&process, SIGTERM), 0);
+    close(fd);
+}
+
 /* Garbage closes that connection with an error; everybody else goes on. */
 Test(router_host, garbage_closes_one_connection)
 {

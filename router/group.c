@@ -402,6 +402,7 @@ static void probe(struct router_courier *courier, struct router_group *group)
 static uint64_t last_time(const struct router_courier *courier, const struct router_group *group,
                           const struct router_request *request)
 {
+    TORC_ASSERT(request->deadline_us > courier->now_us); /* Else it has ended. */
     uint64_t elapsed_ms = (courier->now_us - group->stamp_at_us) / 1000;
     uint64_t left_ms = (request->deadline_us - courier->now_us) / 1000;
     left_ms /= TORC_MUTANT(LAST_TIME_EARLY) ? 50 : 1;

@@ -298,10 +298,27 @@ static size_t find_route(const struct router_request *request)
     return WIRE_REQUEST_HEADER_SIZE;
 }
 
+/* Tells of one that came when its deadline had. */
+static void refuse_late(struct router_courier *courier, const struct router_courier_request *added)
+{
+    struct router_outcome outcome = {
+        .type = ROUTER_NOTHING_DONE,
+        .reason = "its deadline came before it could be sent",
+        .group = added->group,
+    };
+    courier->counters.requests++;
+    courier->counters.nothing_done++;
+    courier->sink.done(courier->sink.context, added->call, added->part, &outcome);
+}
+
 void router_courier_add_request(struct router_courier *courier,
                                 const struct router_courier_request *added)
 {
     TORC_ASSERT(added->op_count > 0 && added->ops.size > 0);
+    if (added->deadline_us <= courier->now_us) {
+        refuse_late(courier, added);
+        return;
+    }
     struct router_request *request = request_new(courier, added->deadline_us, added->flags);
     request->whole = true;
     request->keyed = added->group == 0;

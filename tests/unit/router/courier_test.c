@@ -912,6 +912,27 @@ Test(router_courier, deadlines_are_kept_in_any_order)
     world_fini(&world);
 }
 
+/* What comes when its deadline has come did not happen: it is never sent. */
+Test(router_courier, what_comes_too_late_is_not_sent)
+{
+    static struct world world;
+    world_init(&world, 3);
+    world.calm = true;
+    add_of(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+    turn_until(&world, 0);
+    router_courier_turn(world.courier, world.now_us);
+    for (uint64_t late_us = 0; late_us < 2; late_us++) {
+        struct whole whole = {.keys = 1, .deadline_us = world.now_us - late_us};
+        add_whole(&world, &whole);
+        cr_assert_eq(whole.outcome, ROUTER_NOTHING_DONE);
+        cr_assert_eq(router_courier_inflight(world.courier), 0);
+    }
+    turn(&world);
+    const struct router_courier_counters *counters = router_courier_counters(world.courier);
+    cr_assert(counters->copies == 1 && counters->requests == 3 && counters->nothing_done == 2);
+    world_fini(&world);
+}
+
 /* Adds a read of key `a` that any replica may answer. */
 static void add_stale(struct world *world, struct whole *whole)
 {

@@ -315,6 +315,24 @@ Test(libtorc_client, deadlines_are_told_apart)
     world_fini(&world);
 }
 
+/* A call whose deadline passed while it was queued did not happen, and is not sent. */
+Test(libtorc_client, a_call_that_was_queued_too_long_does_not_happen)
+{
+    static struct world world;
+    world_init(&world);
+    add_call(&world, 1000000);
+    libtorc_call_free(await(&world, 500000));
+    uint64_t copies = router_courier_counters(libtorc_client_courier(world.client))->copies;
+    struct libtorc_call *call = add_call(&world, world.now_us - 1);
+    cr_assert_eq(await(&world, world.now_us), call);
+    cr_assert_eq(torc_reply_outcome(call->reply), TORC_DID_NOT_HAPPEN);
+    cr_assert_eq(torc_reply_status(call->reply), TORC_TIMEOUT);
+    cr_assert_str_eq(torc_reply_text(call->reply), "its deadline came before it could be sent");
+    cr_assert_eq(router_courier_counters(libtorc_client_courier(world.client))->copies, copies);
+    libtorc_call_free(call);
+    world_fini(&world);
+}
+
 /* A walk waits for the map, but not past its deadline. */
 Test(libtorc_client, walks_wait_for_the_map)
 {

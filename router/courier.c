@@ -88,6 +88,11 @@ void router_courier_turn(struct router_courier *courier, uint64_t now_us)
         router_request_fail(courier, courier->deadlines[0]);
 }
 
+uint64_t router_courier_now_us(const struct router_courier *courier)
+{
+    return courier->now_us;
+}
+
 void router_courier_abandon(struct router_courier *courier)
 {
     while (courier->request_count > 0)

@@ -101,6 +101,8 @@ void router_courier_free(struct router_courier *courier);
 
 /* Time goes on: deadlines, probes, further copies. `now_us` never goes back. */
 void router_courier_turn(struct router_courier *courier, uint64_t now_us);
+/* The time of the present turn. */
+uint64_t router_courier_now_us(const struct router_courier *courier);
 
 /* ---- Parcels ------------------------------------------------------------------------------------
  */

@@ -10,7 +10,6 @@ struct libtorc_client {
     uint64_t mapless_at_us;      /* The first deadline among them; UINT64_MAX: none. */
     struct libtorc_list done;
     size_t count; /* Calls that were added and not given back. */
-    uint64_t now_us;
     bool closing;
 };
 
@@ -37,7 +36,7 @@ static void walk_ask(struct libtorc_client *client, struct libtorc_call *call, u
         .op_count = 1,
         .flags = wire_op_writes(walk->type) ? 0 : WIRE_REQUEST_QUORUM,
         .group = group,
-        .deadline_us = client->now_us + walk->timeout_us,
+        .deadline_us = router_courier_now_us(client->courier) + walk->timeout_us,
         .call = call};
     walk->pending++;
     router_courier_add_request(client->courier, &request);
@@ -120,10 +119,11 @@ static void mapless_turn(struct libtorc_client *client)
 {
     struct libtorc_list waiting = client->mapless;
     bool there = router_courier_map(client->courier) != NULL;
+    uint64_t now_us = router_courier_now_us(client->courier);
     client->mapless = (struct libtorc_list){NULL, NULL};
     client->mapless_at_us = UINT64_MAX;
     for (struct libtorc_call *call; (call = libtorc_list_take(&waiting)) != NULL;) {
-        if (client->closing || call->deadline_us <= client->now_us) {
+        if (client->closing || call->deadline_us <= now_us) {
             call->walk->status = client->closing ? TORC_CLOSED : TORC_TIMEOUT;
             walk_finish(client, call, "no node has given the cluster's map");
         } else if (there) {
@@ -181,10 +181,9 @@ struct libtorc_call *libtorc_client_done(struct libtorc_client *client)
 /* ---- Turns
  * --------------------------------------------------------------------------------------- */
 
-size_t libtorc_client_messages(struct libtorc_client *client, uint64_t now_us,
+size_t libtorc_client_messages(struct libtorc_client *client,
                                const struct router_message **ret_messages)
 {
-    client->now_us = now_us;
     mapless_turn(client);
     return router_courier_messages(client->courier, ret_messages);
 }

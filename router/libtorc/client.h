@@ -28,7 +28,7 @@ struct router_courier *libtorc_client_courier(struct libtorc_client *client);
 /* Begins a call, which is the client's until libtorc_client_done gives it back. */
 void libtorc_client_add(struct libtorc_client *client, struct libtorc_call *call);
 /* As router_courier_messages and router_courier_wake_at_us. */
-size_t libtorc_client_messages(struct libtorc_client *client, uint64_t now_us,
+size_t libtorc_client_messages(struct libtorc_client *client,
                                const struct router_message **ret_messages);
 uint64_t libtorc_client_wake_at_us(const struct libtorc_client *client);
 /* The next call that has its reply; NULL: none. */

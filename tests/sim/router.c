@@ -257,7 +257,7 @@ static void flush_bare(struct sim *sim, struct sim_router *router)
 {
     const struct router_message *messages;
     bool library = router->library != NULL;
-    size_t count = library ? libtorc_client_messages(router->library, sim->now_us, &messages)
+    size_t count = library ? libtorc_client_messages(router->library, &messages)
                            : router_courier_messages(router->bare, &messages);
     for (size_t i = 0; i < count; i++)
         send_message(sim, router, &messages[i]);

@@ -39,7 +39,6 @@ struct libtorc_io {
     size_t peer_count;
     uint32_t incarnation; /* Random: a client has no storage that could count its lives. */
     uint64_t number;      /* Of the last message sent. */
-    uint64_t now_us;
     bool turn_wanted;
 };
 
@@ -56,8 +55,7 @@ static void on_event(struct libtorc_io *io)
     if (io->turn_wanted)
         return;
     io->turn_wanted = true;
-    io->now_us = libtorc_io_now_us();
-    router_courier_turn(libtorc_client_courier(io->client), io->now_us);
+    router_courier_turn(libtorc_client_courier(io->client), libtorc_io_now_us());
 }
 
 static void on_async(uv_async_t *async)
@@ -157,7 +155,7 @@ static void take_turn(struct libtorc_io *io)
     }
     for (struct libtorc_call *call; (call = libtorc_list_take(&calls)) != NULL;)
         libtorc_client_add(io->client, call);
-    size_t count = libtorc_client_messages(io->client, io->now_us, &messages);
+    size_t count = libtorc_client_messages(io->client, &messages);
     connect_peers(io);
     for (size_t i = 0; i < count; i++)
         send_message(io, &messages[i]);

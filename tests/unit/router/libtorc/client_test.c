@@ -200,7 +200,7 @@ static void turn(struct world *world)
         router_buffer_fini(&world->queue[i].payload);
     }
     world->queue_count = 0;
-    size_t count = libtorc_client_messages(world->client, world->now_us, &messages);
+    size_t count = libtorc_client_messages(world->client, &messages);
     for (size_t i = 0; i < count; i++)
         hear(world, &messages[i]);
     router_courier_check(courier);
@@ -374,6 +374,27 @@ Test(libtorc_client, a_scan_is_bounded_by_the_least)
         count++;
     cr_assert_eq(count, GROUPS * PAGE_MAX);
     router_buffer_fini(&walk.rows);
+    libtorc_call_free(call);
+    world_fini(&world);
+}
+
+/* Every step of a walk has its timeout from when it begins, however long ago the last turn was. */
+Test(libtorc_client, steps_of_a_walk_have_their_time)
+{
+    static struct world world;
+    struct libtorc_walk walk = {.type = WIRE_OP_COUNT, .count = 100};
+    world_init(&world);
+    add_call(&world, 1000000);
+    libtorc_call_free(await(&world, 500000)); /* The leaders are known. */
+    struct libtorc_call *call = add_walk(&world, &walk, 1000000), *done;
+    do { /* Each answer takes most of a step's time. */
+        turn(&world);
+        done = libtorc_client_done(world.client);
+        world.now_us += 90000;
+        router_courier_turn(libtorc_client_courier(world.client), world.now_us);
+    } while (done == NULL);
+    cr_assert_eq(done, call);
+    cr_assert(walk.status == TORC_OK && walk.sum == KEYS);
     libtorc_call_free(call);
     world_fini(&world);
 }

@@ -521,15 +521,15 @@ static void leader_turn(struct router_courier *courier, struct router_group *gro
     }
 }
 
-/* Whether a request needs no leader, and has none that answers. */
-static bool is_unled(const struct router_courier *courier, const struct router_group *group,
-                     const struct router_request *request)
+/* From when on a request that needs no leader is put to others as well: at once without a leader,
+ * else after a silence since it came, or was sent. */
+static uint64_t unled_at_us(const struct router_courier *courier, const struct router_group *group,
+                            const struct router_request *request)
 {
-    if (!request->stale)
-        return false;
-    if (request->state == ROUTER_REQUEST_WAITING)
-        return group->leader == ROUTER_NO_LEADER;
-    return courier->now_us - request->sent_at_us >= (uint64_t)courier->config.silence_ms * 1000;
+    uint64_t silence_us = (uint64_t)courier->config.silence_ms * 1000;
+    if (request->state == ROUTER_REQUEST_SENT)
+        return request->sent_at_us + silence_us;
+    return group->leader == ROUTER_NO_LEADER ? 0 : request->created_us + silence_us;
 }
 
 /* The next replica in turn that takes requests and is not the one asked already; NULL: none. */
@@ -552,7 +552,7 @@ static uint32_t stale_copy(struct router_courier *courier, const struct router_g
     uint32_t count = 0;
     for (; at != NULL && replica->sequence < replica->credit; at = at->next) {
         size_t size = courier->payloads.size - start + at->bytes.size;
-        if (!is_unled(courier, group, at))
+        if (!at->stale || courier->now_us < unled_at_us(courier, group, at))
             continue;
         if (size > at->bytes.size && size > courier->config.message_size_max)
             break;
@@ -565,22 +565,26 @@ static uint32_t stale_copy(struct router_courier *courier, const struct router_g
     return count;
 }
 
-/* Whether there may be such requests; the first of those that were sent is the oldest. */
-static bool may_be_unled(const struct router_courier *courier, const struct router_group *group)
+/* When there may be such requests: the first of those that were sent is the oldest, and the first
+ * of those that wait becomes as old if it stays there. */
+static uint64_t stale_turn_at_us(const struct router_courier *courier,
+                                 const struct router_group *group)
 {
-    uint64_t silence_us = (uint64_t)courier->config.silence_ms * 1000;
-    const struct router_request *oldest = group->sent.first;
-    return courier->stale_count > 0 &&
-           ((group->leader == ROUTER_NO_LEADER && group->waiting.first != NULL) ||
-            (oldest != NULL && courier->now_us - oldest->sent_at_us >= silence_us));
+    uint64_t at_us = UINT64_MAX;
+    if (courier->stale_count == 0)
+        return at_us;
+    if (group->waiting.first != NULL)
+        at_us = unled_at_us(courier, group, group->waiting.first);
+    if (group->sent.first != NULL && unled_at_us(courier, group, group->sent.first) < at_us)
+        at_us = unled_at_us(courier, group, group->sent.first);
+    return at_us < group->stale_at_us ? group->stale_at_us : at_us;
 }
 
 static void stale_turn(struct router_courier *courier, struct router_group *group)
 {
-    if (!may_be_unled(courier, group))
-        return;
-    if (courier->now_us < group->stale_at_us) {
-        router_courier_wake(courier, group->stale_at_us);
+    uint64_t at_us = stale_turn_at_us(courier, group);
+    if (courier->now_us < at_us) {
+        router_courier_wake(courier, at_us);
         return;
     }
     group->stale_at_us = courier->now_us + (uint64_t)courier->config.probe_ms * 1000;

@@ -454,6 +454,33 @@ Test(router_courier, stale_reads_need_no_leader)
     world_fini(&world);
 }
 
+/* The same when the leader that is silent has taken as much as it lets a client send: a stale read
+ * that could not be sent to it at all does not wait for its return. */
+Test(router_courier, stale_reads_need_no_credit)
+{
+    enum { READ_LATER_US = 450000 /* What was sent has been taken back by then. */ };
+    for (uint64_t late_us = 0; late_us <= READ_LATER_US; late_us += READ_LATER_US) {
+        static struct world world;
+        world_init(&world, 3);
+        world.calm = world.fresh = true;
+        world_add(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+        world_turn_until(&world, 0);
+        world.stopped = world.leader;
+        for (uint32_t i = 0; i < WINDOW; i++)
+            world_add(&world, i % OWNERS, i, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+        for (uint64_t until_us = world.now_us + late_us; world.now_us <= until_us;
+             world.now_us += 100)
+            world_turn(&world);
+        uint64_t before_us = world.now_us;
+        struct whole whole = {.deadline_us = before_us + 1000000};
+        world_add_stale(&world, &whole);
+        world_turn_until(&world, WINDOW);
+        cr_assert_eq(whole.outcome, ROUTER_ANSWERED);
+        cr_assert_lt(world.now_us, before_us + 300000, "a silence and a round");
+        world_fini(&world);
+    }
+}
+
 /* A large request is sent from where it lies, without a copy, and the next one in the next turn,
  * which is asked for at once. */
 Test(router_courier, large_requests_are_sent_in_place)

@@ -405,7 +405,6 @@ void router_request_route(struct router_courier *courier, struct router_request 
 {
     if (courier->map == NULL) {
         TORC_ASSERT(request->group == NULL);
-        request->reason = "no node has given the cluster's map";
         request->state = ROUTER_REQUEST_UNROUTED;
         router_request_list_append(&courier->unrouted, request);
         return;
@@ -420,8 +419,11 @@ void router_request_route(struct router_courier *courier, struct router_request 
         refuse_spread(courier, request);
         return;
     }
+    struct router_group *before = request->group;
     if (request->keyed)
         request->group = router_courier_group(courier, key_group(courier, request_key(request)));
+    if (request->group != before)
+        request->reason = NULL; /* Of the copy to the other group. */
     request->state = ROUTER_REQUEST_WAITING;
     router_request_list_append(&request->group->waiting, request);
 }
@@ -571,7 +573,8 @@ void router_request_shorten(struct router_courier *courier, struct router_reques
     router_request_route(courier, request);
 }
 
-static const char *fail_reason(const struct router_request *request)
+static const char *fail_reason(const struct router_courier *courier,
+                               const struct router_request *request)
 {
     switch (request->state) {
     case ROUTER_REQUEST_HELD:
@@ -582,6 +585,8 @@ static const char *fail_reason(const struct router_request *request)
     case ROUTER_REQUEST_WAITING:
         break;
     }
+    if (courier->map == NULL)
+        return "no node has given the cluster's map";
     if (request->reason != NULL)
         return request->reason;
     return request->group->leader == ROUTER_NO_LEADER ? "no leader was found"
@@ -595,7 +600,7 @@ void router_request_fail(struct router_courier *courier, struct router_request *
                       !TORC_MUTANT(NOTHING_DONE_EARLY);
     struct router_outcome outcome = {
         .type = may_happen ? ROUTER_UNKNOWN : ROUTER_NOTHING_DONE,
-        .reason = fail_reason(request),
+        .reason = fail_reason(courier, request),
         .group = request->group == NULL ? 0 : request->group->id,
     };
     if (may_happen)

@@ -321,6 +321,7 @@ const struct net_counters *net_counters(const struct net *net)
 
 struct net_peer *net_connect(struct net *net, const char *address, void *owner)
 {
+    TORC_ASSERT(!net->closing); /* It would never be closed. */
     for (struct net_peer *peer = net->peers; peer != NULL; peer = peer->next) {
         if (!peer->closing && strcmp(peer->address, address) == 0)
             return peer;
@@ -388,7 +389,7 @@ static enum torc_status note_failure(struct net *net)
 
 enum torc_status net_send(struct net *net, struct net_peer *peer, struct base_bytes message)
 {
-    TORC_ASSERT(!peer->closing);
+    TORC_ASSERT(!net->closing && !peer->closing);
     peer->watch.maybe = true;
     if (zmq_send(peer->watch.socket, message.data, message.size, ZMQ_DONTWAIT) < 0)
         return note_failure(net);
@@ -400,7 +401,7 @@ enum torc_status net_send_made(struct net *net, struct net_peer *peer, size_t si
                                void (*make)(void *context, uint8_t *at), void *context)
 {
     zmq_msg_t message;
-    TORC_ASSERT(!peer->closing);
+    TORC_ASSERT(!net->closing && !peer->closing);
     int failed = zmq_msg_init_size(&message, size);
     TORC_ASSERT(failed == 0);
     make(context, zmq_msg_data(&message));
@@ -417,6 +418,7 @@ enum torc_status net_send_made(struct net *net, struct net_peer *peer, size_t si
 
 enum torc_status net_answer(struct net *net, uint64_t route, struct base_bytes message)
 {
+    TORC_ASSERT(!net->closing);
     struct base_bytes identity = net_routes_identity(net->routes, route);
     if (identity.size == 0) {
         net->counters.dropped_route++;

@@ -65,7 +65,8 @@ struct net_counters {
 enum torc_status net_open(uv_loop_t *loop, const struct net_config *config,
                           const struct net_callbacks *callbacks, char text[NET_TEXT_SIZE],
                           struct net **ret_net) TORC_MUST_CHECK;
-/* Closes all sockets at once (nothing lingers) and calls `closed`, in which the memory is gone. */
+/* Closes all sockets at once (nothing lingers) and calls `closed`, in which the memory is gone.
+ * Nothing may be sent or connected any more: an owner that takes turns stops them first. */
 void net_close(struct net *net, void (*closed)(void *context), void *context);
 
 /* The address bound, with the port that the system chose; valid until net_close. */

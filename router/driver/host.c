@@ -385,6 +385,10 @@ static void close_handle(uv_handle_t *handle, void *context)
 
 static void close_all(struct host *host)
 {
+    if (host->router != NULL) { /* No more turns: what they connected would never be closed. */
+        uv_prepare_stop(&host->prepare);
+        uv_timer_stop(&host->wake);
+    }
     if (host->net != NULL) {
         net_close(host->net, on_net_closed, host);
         while (host->net != NULL)

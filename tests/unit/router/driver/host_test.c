@@ -115,6 +115,24 @@ Test(router_host, sigterm_ends_with_zero)
     close(fd);
 }
 
+/* Two signals in one turn end it at once: that turn is not taken any more. */
+Test(router_host, two_signals_end_it_at_once)
+{
+    struct process process;
+    int status;
+    start(&process, NULL, 0);
+    int fd = dial(&process);
+    say(fd, "PING\r\n");
+    expect(fd, "+PONG\r\n");
+    kill(process.pid, SIGSTOP);
+    cr_assert_eq(waitpid(process.pid, &status, WUNTRACED), process.pid);
+    kill(process.pid, SIGTERM);
+    kill(process.pid, SIGINT);
+    kill(process.pid, SIGCONT);
+    cr_assert_eq(end(&process, 0), 0);
+    close(fd);
+}
+
 /* A command in flight at SIGTERM is answered before the process ends. */
 Test(router_host, sigterm_answers_what_is_in_flight)
 {

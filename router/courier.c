@@ -19,6 +19,7 @@ struct router_courier *router_courier_new(const struct base_allocator *allocator
                                           struct router_courier_sink sink)
 {
     TORC_ASSERT(config->request_timeout_ms > 0 && config->inflight_max > 0);
+    TORC_ASSERT(config->request_timeout_ms <= ROUTER_TIMEOUT_MS_MAX);
     TORC_ASSERT(config->probe_ms > 0 && config->resend_ms > 0 && config->silence_ms > 0);
     struct router_courier *courier = base_alloc_zero(allocator, sizeof(*courier));
     courier->allocator = allocator;

@@ -34,6 +34,11 @@
 
 struct router_courier; /* Opaque. */
 
+/* Longest time of a request. A node takes no last time further ahead than its request_time_max_ms
+ * (60 s by preset), of which the courier leaves an eighth for what clocks differ by: a request that
+ * was sent ends after seven eighths of that, should a cluster be set to less than this needs. */
+enum { ROUTER_TIMEOUT_MS_MAX = 50000 };
+
 /* What became of a parcel. Every parcel gets exactly one. */
 enum router_outcome_type {
     ROUTER_ANSWERED = 1, /* It ran; `result` says what came of it. */
@@ -66,7 +71,7 @@ struct router_courier_config {
     uint64_t seed;                /* For spreading probes over time only. */
     const char *const *seeds;     /* Addresses, which may repeat; borrowed for its life. */
     size_t seed_count;
-    uint32_t request_timeout_ms;
+    uint32_t request_timeout_ms; /* At most ROUTER_TIMEOUT_MS_MAX. */
     uint32_t silence_ms; /* A leader that owes an answer for so long is asked, as are others. */
     uint32_t probe_ms;   /* First pause between rounds of HELLO; grows to probe_max_ms. */
     uint32_t probe_max_ms;

@@ -135,7 +135,7 @@ struct torc_options {
     const char *const *seeds; /* Addresses of some nodes: "tcp://10.0.0.1:7401". */
     size_t seed_count;        /* At least one. */
     enum torc_completion completion;
-    uint32_t timeout_ms;      /* Of a call that gives none. 0: 5000; at most 600,000. */
+    uint32_t timeout_ms;      /* Of a call that gives none. 0: 5000; at most 50,000. */
     uint32_t inflight_max;    /* Calls under way. 0: 4096; at most 1,000,000. */
     size_t inflight_size_max; /* Their keys and values together. 0: 256 MiB. */
 };
@@ -313,7 +313,8 @@ enum torc_consistency {
 struct torc_call_options {
     size_t struct_size;
     uint32_t timeout_ms;               /* Until the deadline, from now. 0: the handle's; at most
-                                          600,000. */
+                                          50,000. Where the nodes' request_time_max_ms is below its
+                                          60 s, a call that was sent ends after 7/8 of that. */
     enum torc_consistency consistency; /* Of requests that only read; others are always exact. */
     uint32_t staleness_ms;             /* Of TORC_READ_STALE, at least 1; else 0. */
 };

@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "router/map.h"
+#include "router/courier.h"
 
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -59,10 +59,11 @@ static const struct base_settings_item items[] = {
     {.name = "request_timeout_ms",
      .type = BASE_SETTINGS_DURATION,
      .min = 10,
-     .max = 600000,
+     .max = ROUTER_TIMEOUT_MS_MAX,
      .preset = "5s",
      .offset = AT(request_timeout_ms),
-     .help = "Deadline of a command: past it the client is told what is known of its outcome."},
+     .help = "Deadline of a command: past it the client is told what is known of its outcome. Not "
+             "above seven eighths of the nodes' request_time_max_ms: it would end by then."},
     {.name = "silence_timeout_ms",
      .type = BASE_SETTINGS_DURATION,
      .min = 10,

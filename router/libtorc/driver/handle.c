@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "router/courier.h"
 #include "router/libtorc/driver/io.h"
 #include "router/libtorc/queue.h"
 #include "router/libtorc/reply.h"
@@ -18,7 +19,6 @@
 
 enum {
     TIMEOUT_MS_PRESET = 5000,
-    TIMEOUT_MS_MAX = 600000,
     INFLIGHT_PRESET = 4096,
     INFLIGHT_MAX = 1000000,
     SEEDS_MAX = 1024,
@@ -183,8 +183,8 @@ static const char *options_flaw(struct torc_options *options, struct wire_id *re
     if (options->completion != TORC_COMPLETE_ON_THREAD &&
         options->completion != TORC_COMPLETE_BY_DISPATCH)
         return "completion: none of enum torc_completion";
-    if (options->timeout_ms > TIMEOUT_MS_MAX)
-        return "timeout_ms: at most 600000";
+    if (options->timeout_ms > ROUTER_TIMEOUT_MS_MAX)
+        return "timeout_ms: at most 50000";
     if (options->inflight_max > INFLIGHT_MAX)
         return "inflight_max: at most 1000000";
     if (options->timeout_ms == 0)
@@ -312,7 +312,7 @@ void torc_close(struct torc *torc)
 
 bool libtorc_handle_timeout(const struct torc *torc, uint32_t timeout_ms, uint64_t *ret_timeout_us)
 {
-    if (timeout_ms > TIMEOUT_MS_MAX)
+    if (timeout_ms > ROUTER_TIMEOUT_MS_MAX)
         return false;
     *ret_timeout_us = (uint64_t)(timeout_ms == 0 ? torc->timeout_ms : timeout_ms) * 1000;
     return true;

@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/hlc.h"
 #include "ring/token.h"
 #include "tests/unit/router/courier_world.h"
 
@@ -398,6 +399,29 @@ Test(router_courier, deadlines_are_kept_in_any_order)
     for (size_t i = 0; i < COUNT; i++)
         cr_assert_eq(wholes[i].outcome, ROUTER_NOTHING_DONE);
     world_fini(&world);
+}
+
+/* The longest deadline is kept with what nodes allow by preset; where they allow less, an eighth of
+ * that is left for what clocks differ by. */
+Test(router_courier, last_times_are_what_nodes_allow)
+{
+    static const uint64_t most_ms[] = {60000, 8000}, kept_ms[] = {ROUTER_TIMEOUT_MS_MAX, 7000};
+    for (size_t i = 0; i < 2; i++) {
+        static struct world world;
+        world_init(&world, 3);
+        world.calm = true;
+        world.request_time_max_ms = most_ms[i];
+        world_add(&world, 0, 0, (struct wire_op){.type = WIRE_OP_ADD, .a = 1});
+        world_turn_until(&world, 0);
+        struct whole whole = {.keys = 1,
+                              .deadline_us = world.now_us + ROUTER_TIMEOUT_MS_MAX * 1000ull};
+        uint64_t now_ms = 1000000 + world.now_us / 1000;
+        world_add_whole(&world, &whole);
+        world_turn_until(&world, 0);
+        int64_t late_ms = (int64_t)(base_hlc_to_ms(world.last_time) - now_ms - kept_ms[i]);
+        cr_assert(late_ms >= -1 && late_ms <= 1, "%ld", (long)late_ms);
+        world_fini(&world);
+    }
 }
 
 /* What comes when its deadline has come did not happen: it is never sent. */

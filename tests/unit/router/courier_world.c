@@ -276,6 +276,7 @@ static void take_request(struct world *world, uint32_t node, const Torc__Wire__R
     for (uint32_t i = 0; i < message->request_count; i++) {
         struct wire_request request;
         cr_assert_eq(wire_request_read(rest, &limits, &request), TORC_OK);
+        world->last_time = request.last_time;
         rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
         if (request.number == world->silent[0] || request.number == world->silent[1])
             continue;
@@ -330,6 +331,7 @@ static void take(struct world *world, const struct flying *flying)
         welcome.group = 1;
         welcome.clock = clock_now(world);
         welcome.stamp = welcome.clock;
+        welcome.request_time_max_ms = world->request_time_max_ms;
         welcome.credit = ((const Torc__Wire__Hello *)body)->sequence + WINDOW;
         welcome.map_version = map_version(world);
         welcome.leader_node = world->leader;

@@ -32,15 +32,17 @@ struct world {
     struct router_courier *courier;
     struct wire_arena *arena;
     uint64_t now_us, wake_at_us;
-    uint32_t leader;    /* 0: nobody. */
-    bool calm;          /* No more loss, leaders stay. */
-    uint64_t silent[2]; /* Requests that get no answer. */
-    bool large;         /* Values are. */
-    bool nameless;      /* The map knows no node's storage. */
-    bool parted;        /* There are two groups, */
-    bool parting;       /* of which the first had everything before. */
-    uint32_t stopped;   /* This node hears nothing. */
-    bool fresh;         /* Those that do not lead may answer stale reads. */
+    uint32_t leader;              /* 0: nobody. */
+    bool calm;                    /* No more loss, leaders stay. */
+    uint64_t silent[2];           /* Requests that get no answer. */
+    bool large;                   /* Values are. */
+    bool nameless;                /* The map knows no node's storage. */
+    bool parted;                  /* There are two groups, */
+    bool parting;                 /* of which the first had everything before. */
+    uint32_t stopped;             /* This node hears nothing. */
+    bool fresh;                   /* Those that do not lead may answer stale reads. */
+    uint64_t request_time_max_ms; /* As nodes say; 0: they do not. */
+    uint64_t last_time;           /* Of the last request that came to a node. */
     struct flying queue[QUEUE_MAX];
     size_t queue_count;
     struct { /* Request records: numbers that were executed, with their answers. */

@@ -41,6 +41,7 @@ Test(router_config, wrong_addresses_are_refused)
         "resp.listen: '7379'\n",
         "resp.listen: ':1'\n",
         "clients_max: 0\n",
+        "request_timeout_ms: 50001ms\n", /* Nodes would not take it to its end. */
         "cluster: 12\n",
     };
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {

@@ -62,7 +62,7 @@ static void options_are_checked(void)
     all[4].seed_count = 0;
     all[5].seeds = bad_seeds;
     all[6].completion = (enum torc_completion)2;
-    all[7].timeout_ms = 600001;
+    all[7].timeout_ms = 50001;
     all[8].inflight_max = 1000001;
     for (size_t i = 0; i < 9; i++) {
         char text[TORC_TEXT_SIZE];
@@ -78,7 +78,7 @@ static void calls_end(void)
 {
     struct torc *torc = open_good(TORC_COMPLETE_ON_THREAD);
     struct torc_request *empty = torc_request_new();
-    struct torc_call_options long_call = {.struct_size = sizeof(long_call), .timeout_ms = 600001};
+    struct torc_call_options long_call = {.struct_size = sizeof(long_call), .timeout_ms = 50001};
     struct torc_call_options stale[] = {
         {.struct_size = sizeof(stale[0]), .consistency = TORC_READ_STALE, .staleness_ms = 5},
         {.struct_size = sizeof(stale[0]), .consistency = TORC_READ_LEASE},
@@ -130,7 +130,7 @@ static void scans_end(void)
     CHECK(torc_scan_next(scan, &key) == TORC_TIMEOUT);
     CHECK(torc_scan_position(scan) == 76);
     torc_scan_close(scan);
-    options.timeout_ms = 600001;
+    options.timeout_ms = 50001;
     scan = torc_scan_open(torc, &options);
     CHECK(torc_scan_next(scan, &key) == TORC_INVALID);
     torc_scan_close(scan);
@@ -201,7 +201,7 @@ static void closing_tells_all(enum torc_completion completion)
 {
     struct torc *torc = open_good(completion);
     struct torc_request *request = request_good();
-    struct torc_call_options slow = {.struct_size = sizeof(slow), .timeout_ms = 600000};
+    struct torc_call_options slow = {.struct_size = sizeof(slow), .timeout_ms = 50000};
     struct told told = {.torc = torc};
     for (int i = 0; i < INFLIGHT; i++)
         CHECK(torc_submit(torc, request, &slow, on_done, &told) == TORC_OK);

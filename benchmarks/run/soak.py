@@ -1,6 +1,7 @@
 """One torc cluster under 64 clients for minutes: does anything grow?"""
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -8,12 +9,12 @@ import time
 
 import figures
 import plot
-from processes import Failure, descriptor_count, die_with_parent, disk_bytes, resident_bytes
+from processes import Failure, cpu_seconds, descriptor_count, die_with_parent, disk_bytes, resident_bytes
 from servers import LOAD, Torc
 
 SAMPLE_SECONDS = 10
 CLIENTS = 64
-COLUMNS = ("resident_mib", "descriptors", "disk_mib", "ops_s", "p50_us", "p99_us", "p999_us")
+COLUMNS = ("resident_mib", "descriptors", "disk_mib", "ops_s", "p50_us", "p99_us", "p999_us", "cpu_us", "probe_us")
 # What may grow by how much between the second quarter and the last: shares, and a constant. The
 # disk holds a log that is recycled and a state that is compacted, so it goes up and down.
 LIMITS = (
@@ -23,10 +24,22 @@ LIMITS = (
     ("p50_us", 0.25, 0, False),
     ("p99_us", 0.50, 0, False),
     ("ops_s", 0.20, 0, True),
+    ("cpu_us", 0.20, 0, False),
+    ("probe_us", 0.20, 0, False),
 )
+PROBE_BYTES = bytes(4 << 20)
 
 
-def sample(torc, pids, report, began):
+def probe_us():
+    """Processor time of the same piece of work each time: what the machine is worth just now. A guest is
+    slower when its neighbours are busy, and nothing else here would tell that from a system that wears out."""
+    began = time.process_time()
+    hashlib.sha256(PROBE_BYTES).digest()
+    bytearray(PROBE_BYTES)
+    return (time.process_time() - began) * 1e6
+
+
+def sample(torc, pids, report, began, cpu):
     mib = 1 << 20
     return {
         "seconds": round(time.monotonic() - began, 1),
@@ -38,6 +51,8 @@ def sample(torc, pids, report, began):
         "p99_us": report["p99_us"],
         "p999_us": report["p999_us"],
         "max_us": report["max_us"],
+        "cpu_us": cpu / SAMPLE_SECONDS / report["ops_s"] * 1e6 if report["ops_s"] > 0 else 0,
+        "probe_us": min(probe_us() for _ in range(3)),
         "errors": report["errors"],
     }
 
@@ -47,6 +62,7 @@ def watch(torc, minutes, data, stem):
     command = [LOAD, "--backend", "resp", "--ports", str(torc.port), "--op", "mix", "--clients", str(CLIENTS)]
     command += ["--seconds", str(minutes * 60), "--report", str(SAMPLE_SECONDS)] + data
     pids, samples, began = torc.pids(), [], time.monotonic()
+    cpu = cpu_seconds(pids)
     with open(f"{stem}.csv", "w", newline="", encoding="utf-8") as stream:
         load = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
         ended = False
@@ -55,7 +71,8 @@ def watch(torc, minutes, data, stem):
                 report = json.loads(line)
                 if report["seconds"] < SAMPLE_SECONDS / 2:
                     continue  # What was left at the end.
-                samples.append(sample(torc, pids, report, began))
+                before, cpu = cpu, cpu_seconds(pids)
+                samples.append(sample(torc, pids, report, began, cpu - before))
                 if len(samples) == 1:
                     writer = csv.DictWriter(stream, samples[0].keys())
                     writer.writeheader()

@@ -117,11 +117,17 @@ bool shard_removal_fits(struct base_bytes value)
     return cursor == value.size;
 }
 
+static bool is_locked(const struct shard_machine *machine, struct base_bytes key)
+{
+    return txn_locks_bar(txn_participant_locks(machine->participant), key, TXN_LOCK_EXCLUSIVE);
+}
+
 static enum torc_status removal_run(struct shard_run *run, const struct removal *item)
 {
     unsigned vnode_bits = run->machine->config.vnode_bits;
     uint64_t token = ring_token(item->key, vnode_bits);
-    if (!shard_vnode_owned(run->machine, ring_vnode(token, vnode_bits)))
+    if (!shard_vnode_owned(run->machine, ring_vnode(token, vnode_bits)) ||
+        is_locked(run->machine, item->key))
         return TORC_OK;
     struct shard_row row;
     enum torc_status status = shard_row_read(run, token, item->key, &row);
@@ -172,7 +178,8 @@ static enum torc_status removal_collect(struct shard_machine *machine, uint32_t 
             first_ms = row.expiry_ms;
         if (!shard_expired(row.expiry_ms, machine->state.clock))
             break;
-        if (!shard_vnode_owned(machine, ring_vnode(token, machine->config.vnode_bits)))
+        if (!shard_vnode_owned(machine, ring_vnode(token, machine->config.vnode_bits)) ||
+            is_locked(machine, row.key))
             continue;
         if (capacity - size < REMOVAL_HEAD_SIZE + row.key.size)
             break;

@@ -76,6 +76,34 @@ void shard_key_vnode_write(uint8_t at[SHARD_KEY_VNODE_SIZE], uint32_t group, uin
     base_put_be32(at + 6, vnode);
 }
 
+void shard_key_attempt_write(uint8_t at[SHARD_KEY_ATTEMPT_SIZE], uint32_t group,
+                             enum shard_attempt_letter letter, const struct txn_attempt *attempt)
+{
+    key_head(at, 'g', group);
+    at[5] = (uint8_t)letter;
+    base_put_be32(at + 6, attempt->group);
+    base_put_be64(at + 10, attempt->ballot.round);
+    base_put_be32(at + 18, attempt->ballot.node);
+    base_put_be32(at + 22, attempt->ballot.incarnation);
+    base_put_be64(at + 26, attempt->counter);
+}
+
+void shard_key_mark_write(uint8_t at[SHARD_KEY_MARK_SIZE], uint32_t group, uint32_t of_group)
+{
+    key_head(at, 'g', group);
+    at[5] = 'm';
+    base_put_be32(at + 6, of_group);
+}
+
+void shard_key_letter_write(uint8_t first[SHARD_KEY_STATE_SIZE], uint8_t end[SHARD_KEY_STATE_SIZE],
+                            uint32_t group, char letter)
+{
+    key_head(first, 'g', group);
+    key_head(end, 'g', group);
+    first[5] = (uint8_t)letter;
+    end[5] = (uint8_t)(letter + 1);
+}
+
 enum torc_status shard_key_data_read(struct base_bytes state_key, uint64_t *ret_token,
                                      struct base_bytes *ret_key)
 {
@@ -117,6 +145,23 @@ enum torc_status shard_key_vnode_read(struct base_bytes state_key, uint32_t *ret
     if (state_key.size != SHARD_KEY_VNODE_SIZE)
         return TORC_DAMAGED;
     *ret_vnode = base_get_be32(state_key.data + 6);
+    return TORC_OK;
+}
+
+enum torc_status shard_key_attempt_read(struct base_bytes state_key,
+                                        struct txn_attempt *ret_attempt)
+{
+    if (state_key.size != SHARD_KEY_ATTEMPT_SIZE)
+        return TORC_DAMAGED;
+    struct txn_attempt attempt = {
+        .group = base_get_be32(state_key.data + 6),
+        .ballot = {base_get_be64(state_key.data + 10), base_get_be32(state_key.data + 18),
+                   base_get_be32(state_key.data + 22)},
+        .counter = base_get_be64(state_key.data + 26),
+    };
+    if (base_ballot_is_none(attempt.ballot) || attempt.counter == 0)
+        return TORC_DAMAGED;
+    *ret_attempt = attempt;
     return TORC_OK;
 }
 

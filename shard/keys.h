@@ -12,6 +12,7 @@
 #include "base/ballot.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "txn/attempt.h"
 #include "wire/op.h"
 
 enum {
@@ -21,6 +22,8 @@ enum {
     SHARD_KEY_STATE_SIZE = 6,  /* 'a' and 'l'. */
     SHARD_KEY_RECORDS_SIZE = 14,
     SHARD_KEY_VNODE_SIZE = 10,
+    SHARD_KEY_ATTEMPT_SIZE = 34,
+    SHARD_KEY_MARK_SIZE = 10,
 
     SHARD_STATE_VERSION = 1, /* First byte of the values below; DATA and INDEX have none. */
     SHARD_DATA_HEAD_SIZE = 16,
@@ -41,6 +44,21 @@ void shard_key_limits_write(uint8_t at[SHARD_KEY_STATE_SIZE], uint32_t group);
 void shard_key_records_write(uint8_t at[SHARD_KEY_RECORDS_SIZE], uint32_t group, uint64_t slot);
 void shard_key_vnode_write(uint8_t at[SHARD_KEY_VNODE_SIZE], uint32_t group, uint32_t vnode);
 
+/* What is known of an attempt at a transaction; the letter says what: SHARD_ATTEMPT_*. In the order
+ * of attempts. */
+enum shard_attempt_letter {
+    SHARD_ATTEMPT_PREPARED = 'p',
+    SHARD_ATTEMPT_ENDED = 'f',
+    SHARD_ATTEMPT_COMMITTED = 'c', /* By this group, and not yet by all that take part. */
+};
+void shard_key_attempt_write(uint8_t at[SHARD_KEY_ATTEMPT_SIZE], uint32_t group,
+                             enum shard_attempt_letter letter, const struct txn_attempt *attempt);
+/* The mark of a coordinator's group. */
+void shard_key_mark_write(uint8_t at[SHARD_KEY_MARK_SIZE], uint32_t group, uint32_t of_group);
+/* All keys of the group's own with that letter: the first, and the first behind them. */
+void shard_key_letter_write(uint8_t first[SHARD_KEY_STATE_SIZE], uint8_t end[SHARD_KEY_STATE_SIZE],
+                            uint32_t group, char letter);
+
 /* The first key of the group's space `letter`, and the first one after the space. */
 void shard_key_space_write(uint8_t at[SHARD_KEY_SPACE_SIZE], char letter, uint32_t group);
 void shard_key_space_end_write(uint8_t at[SHARD_KEY_SPACE_SIZE], char letter, uint32_t group);
@@ -57,6 +75,8 @@ enum torc_status shard_key_records_read(struct base_bytes state_key,
                                         uint64_t *ret_slot) TORC_MUST_CHECK;
 enum torc_status shard_key_vnode_read(struct base_bytes state_key,
                                       uint32_t *ret_vnode) TORC_MUST_CHECK;
+enum torc_status shard_key_attempt_read(struct base_bytes state_key,
+                                        struct txn_attempt *ret_attempt) TORC_MUST_CHECK;
 
 /* ---- Values: TORC_DAMAGED, and TORC_NEWER where there is a version ------------------------------
  */

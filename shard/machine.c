@@ -96,6 +96,8 @@ static enum torc_status machine_load(struct shard_machine *machine)
         status = records_load(machine);
     if (status == TORC_OK)
         status = shard_index_open(machine);
+    if (status == TORC_OK)
+        status = shard_txn_open(machine);
     return status;
 }
 
@@ -112,6 +114,9 @@ enum torc_status shard_machine_open(const struct shard_machine_config *config, s
     machine->limits = config->limits;
     machine->vnodes = base_alloc_zero(allocator, sizeof(*machine->vnodes) << config->vnode_bits);
     shard_records_init(&machine->records, allocator);
+    machine->participant = txn_participant_new(allocator);
+    machine->tentative = store_batch_new(allocator);
+    machine->tentative_outcomes = shard_outcomes_new(allocator);
     enum torc_status status = machine_load(machine);
     if (status != TORC_OK) {
         shard_machine_close(machine);
@@ -128,6 +133,7 @@ void shard_machine_close(struct shard_machine *machine)
         return;
     const struct base_allocator *allocator = machine->allocator;
     shard_records_fini(&machine->records);
+    shard_txn_close(machine);
     shard_memory_free(allocator, &machine->key);
     shard_memory_free(allocator, &machine->value);
     shard_memory_free(allocator, &machine->tokens);
@@ -235,4 +241,5 @@ void shard_machine_check(const struct shard_machine *machine)
     TORC_ASSERT(machine->state.genesis || owned == 0);
     TORC_ASSERT(machine->limits.key_size_max > 0);
     shard_records_check(&machine->records);
+    txn_participant_check(machine->participant);
 }

@@ -13,6 +13,10 @@
  *     'g' group32 'r' slot64             the request records of one entry
  *     'g' group32 'v' vnode32            vnode epoch, owned, deletion clock
  *     'g' group32 'l'                    limits and their version
+ *     'g' group32 'p' attempt            what is prepared: age, locks, changes, answer
+ *     'g' group32 'f' attempt            how an attempt has ended here
+ *     'g' group32 'm' group32            below this attempt of that group all are over
+ *     'g' group32 'c' attempt            committed by this group: who takes part
  *
  * Ownership: the configuration is copied; kv and allocator are borrowed for the machine's life.
  * Bytes of entries and requests are borrowed for the call. Single-threaded.
@@ -28,6 +32,9 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "store/kv.h"
+#include "txn/entry.h"
+#include "txn/participant.h"
+#include "txn/voter.h"
 #include "wire/op.h"
 
 struct shard_machine; /* Opaque. */
@@ -40,10 +47,22 @@ struct shard_machine_config {
     uint64_t records_bytes_max;   /* Bound on request records kept; past it requests are BUSY. */
 };
 
-/* What one request came to, at apply. */
+/* What one request came to, at apply; or one entry about a transaction. */
+enum shard_outcome_kind {
+    SHARD_ANSWERED = 1, /* `answer` is the client's. */
+    SHARD_LOCKED,       /* It met a lock and did nothing: `answer` is the request, to be proposed
+                           again when the lock is gone. */
+    SHARD_TXN_PREPARE,  /* `result`; REFUSED: `answer` says why. */
+    SHARD_TXN_END,      /* An attempt has ended here. */
+    SHARD_TXN_COMMIT,   /* It is committed by this group; it has ended here as well. */
+    SHARD_TXN_FORGET,
+};
 struct shard_outcome {
-    struct wire_client_id client;
+    enum shard_outcome_kind kind;
+    struct wire_client_id client; /* ANSWERED, LOCKED. */
     uint64_t number;
+    struct txn_attempt attempt; /* Of the others. */
+    enum txn_prepare_result result;
     struct base_bytes answer; /* Encoded (wire/op.h); borrowed from the outcomes. */
 };
 
@@ -52,7 +71,8 @@ struct shard_outcomes;
 struct shard_outcomes *shard_outcomes_new(const struct base_allocator *allocator);
 void shard_outcomes_free(struct shard_outcomes *outcomes);
 void shard_outcomes_clear(struct shard_outcomes *outcomes);
-/* false at the end; *cursor starts at 0. Internal requests have no outcome. */
+/* false at the end; *cursor starts at 0. Of internal requests only those about transactions have
+ * one. */
 bool shard_outcomes_next(const struct shard_outcomes *outcomes, size_t *cursor,
                          struct shard_outcome *ret_outcome);
 
@@ -100,7 +120,8 @@ void shard_machine_applied(struct shard_machine *machine);
  * is safe (consensus reads). `stamp` is the clock that the leader would give an entry now.
  * TORC_OK: the answer is added to `outcomes`.
  * TORC_STALE: a key has expired by `stamp` and not yet by the group's clock: have a TICK entry
- * chosen and applied, then ask again. TORC_DAMAGED: the state does not decode.
+ * chosen and applied, then ask again. TORC_BUSY: a key is locked: ask again when entries were
+ * applied. TORC_DAMAGED: the state does not decode.
  */
 enum torc_status shard_machine_read(struct shard_machine *machine,
                                     const struct wire_request *request, uint64_t stamp,
@@ -136,6 +157,28 @@ size_t shard_tick_write(uint8_t *at, size_t capacity);
  * will be); TORC_DAMAGED: the state does not decode. */
 enum torc_status shard_removal_write(struct shard_machine *machine, uint32_t keys_max, uint8_t *at,
                                      size_t capacity, size_t *ret_size) TORC_MUST_CHECK;
+
+/* ---- Transactions over several groups: what the leader needs ------------------------------------
+ */
+
+/* What is prepared and how the others ended, as of what was applied; borrowed for the machine's
+ * life. */
+const struct txn_participant *shard_machine_participant(const struct shard_machine *machine);
+/* What this group has committed and not forgotten, in the order of attempts: i from 0; false: no
+ * more. The groups that take part, u32 each, are borrowed until the next apply. */
+bool shard_machine_unfinished(const struct shard_machine *machine, size_t i,
+                              struct txn_attempt *ret_attempt, struct base_bytes *ret_groups);
+/* The answer of what is prepared, to be released: TORC_OK, TORC_NOT_FOUND, TORC_DAMAGED. */
+enum torc_status shard_machine_prepared_answer(struct shard_machine *machine,
+                                               const struct txn_attempt *attempt,
+                                               struct store_value *ret_value) TORC_MUST_CHECK;
+/* The locks that a part of a transaction needs, one for each of its operations: `wants` has room
+ * for them, and borrows from the request. */
+size_t shard_txn_wants(const struct wire_request *request, struct txn_lock_want *wants);
+/* An internal request of one of the operations TXN_*, whose value (txn/entry.h) stands in its place
+ * already: behind SHARD_TXN_VALUE_AT bytes. Returns its size. */
+enum { SHARD_TXN_VALUE_AT = WIRE_REQUEST_HEADER_SIZE + WIRE_OP_HEADER_SIZE };
+size_t shard_txn_op_write(enum wire_op_type type, size_t value_size, uint8_t *at, size_t capacity);
 
 /* ---- Looking ------------------------------------------------------------------------------------
  */

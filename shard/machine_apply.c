@@ -3,8 +3,8 @@
 
 /*
  * The order of checks (DESIGN section 5, "Request records"): the record's vnode is owned; there is
- * no record yet; the last time has not passed; the other keys are owned; it runs, and its answer
- * becomes its record.
+ * no record yet; the last time has not passed; the other keys are owned; no key is locked; it runs,
+ * and its answer becomes its record.
  */
 
 /* Blocks of records dropped at one entry: more than come, so that they get fewer, and bounded. */
@@ -26,7 +26,7 @@ static bool leader_op_fits(const struct shard_machine *machine, const struct wir
     case WIRE_OP_LIMITS:
         return shard_limits_fit(op->value);
     default:
-        return true;
+        return !shard_txn_is(op->type) || shard_txn_fits(machine, op);
     }
 }
 
@@ -112,10 +112,11 @@ static struct base_bytes answer_refusal(struct shard_run *run, const struct wire
     return shard_answer_end(run, request->client, request->number);
 }
 
-static void answer_moved(struct shard_run *run, const struct wire_request *request, uint32_t vnode)
+static struct base_bytes answer_moved(struct shard_run *run, const struct wire_request *request,
+                                      uint32_t vnode)
 {
     /* Who owns it is the map's to say: this group only knows that it does not. */
-    (void)answer_refusal(run, request, WIRE_MOVED, (uint64_t)vnode << 32);
+    return answer_refusal(run, request, WIRE_MOVED, (uint64_t)vnode << 32);
 }
 
 /* The tick of a request's operation: reads take none. */
@@ -201,42 +202,103 @@ static bool changed_nothing(struct base_bytes bytes)
 /* ---- Applying -----------------------------------------------------------------------------------
  */
 
+/* Adds an answer that was made when the request ran first. */
+static struct base_bytes answer_again(struct shard_run *run, const struct wire_request *request,
+                                      struct base_bytes answer)
+{
+    struct shard_outcome outcome = {.kind = SHARD_ANSWERED,
+                                    .client = request->client,
+                                    .number = request->number,
+                                    .answer = answer};
+    run->machine->counters.from_records++;
+    shard_outcomes_add(run->outcomes, &outcome);
+    return answer;
+}
+
+/* What comes of a request before its record: it is not this group's, or has one, or is too late.
+ * False: none of it. */
+static bool request_is_over(struct shard_run *run, const struct wire_request *request,
+                            const struct request_plan *plan, uint64_t entry_clock,
+                            struct base_bytes *ret_answer)
+{
+    struct shard_machine *machine = run->machine;
+    if (plan->record_vnode != SHARD_RECORD_VNODE_NONE &&
+        !shard_vnode_owned(machine, plan->record_vnode)) {
+        *ret_answer = answer_moved(run, request, plan->record_vnode);
+        return true;
+    }
+    struct shard_record record;
+    if (plan->writes && !TORC_MUTANT(RECORD_NOT_ASKED) &&
+        shard_records_find(&machine->records, request->client, request->number, entry_clock,
+                           &record)) {
+        *ret_answer = answer_again(run, request, record.answer);
+        return true;
+    }
+    if (plan->writes && request->last_time < entry_clock && !TORC_MUTANT(LAST_TIME_UNCHECKED)) {
+        machine->counters.too_late++;
+        *ret_answer = answer_refusal(run, request, WIRE_TOO_LATE, 0);
+        return true;
+    }
+    return false;
+}
+
+/* Everything but its record. */
+static enum torc_status request_judge(struct shard_run *run, const struct wire_request *request,
+                                      const struct request_plan *plan,
+                                      enum shard_request_fate *ret_fate,
+                                      struct base_bytes *ret_answer)
+{
+    uint32_t moved;
+    if (request_moved(run->machine, request, plan, &moved)) {
+        *ret_answer = answer_moved(run, request, moved);
+        *ret_fate = SHARD_REQUEST_REFUSED;
+        return TORC_OK;
+    }
+    if (shard_txn_bars(run->machine, request)) {
+        *ret_fate = SHARD_REQUEST_BLOCKED;
+        return TORC_OK;
+    }
+    *ret_fate = SHARD_REQUEST_RAN;
+    return request_run(run, request, plan, ret_answer);
+}
+
+enum torc_status shard_request_evaluate(struct shard_run *run, const struct wire_request *request,
+                                        uint64_t entry_clock, bool with_record,
+                                        enum shard_request_fate *ret_fate,
+                                        struct base_bytes *ret_answer)
+{
+    struct request_plan plan = request_plan(run->machine, request);
+    run->clock = run->machine->state.clock;
+    if (with_record && request_is_over(run, request, &plan, entry_clock, ret_answer)) {
+        *ret_fate = SHARD_REQUEST_REFUSED;
+        return TORC_OK;
+    }
+    return request_judge(run, request, &plan, ret_fate, ret_answer);
+}
+
 static enum torc_status client_request_apply(struct shard_run *run,
                                              const struct wire_request *request,
                                              uint64_t entry_clock)
 {
     struct shard_machine *machine = run->machine;
     struct request_plan plan = request_plan(machine, request);
-    run->clock = machine->state.clock;
-    if (plan.record_vnode != SHARD_RECORD_VNODE_NONE &&
-        !shard_vnode_owned(machine, plan.record_vnode)) {
-        answer_moved(run, request, plan.record_vnode);
-        return TORC_OK;
-    }
-    struct shard_record record;
-    if (plan.writes && !TORC_MUTANT(RECORD_NOT_ASKED) &&
-        shard_records_find(&machine->records, request->client, request->number, entry_clock,
-                           &record)) {
-        machine->counters.from_records++;
-        shard_outcomes_add(run->outcomes, request->client, request->number, record.answer);
-        return TORC_OK;
-    }
-    if (plan.writes && request->last_time < entry_clock && !TORC_MUTANT(LAST_TIME_UNCHECKED)) {
-        machine->counters.too_late++;
-        (void)answer_refusal(run, request, WIRE_TOO_LATE, 0);
-        return TORC_OK;
-    }
-    uint32_t moved;
-    if (request_moved(machine, request, &plan, &moved)) {
-        answer_moved(run, request, moved);
-        return TORC_OK;
-    }
     struct base_bytes answer;
-    enum torc_status status = request_run(run, request, &plan, &answer);
-    if (status != TORC_OK || !plan.writes ||
+    enum shard_request_fate fate;
+    run->clock = machine->state.clock;
+    if (request_is_over(run, request, &plan, entry_clock, &answer))
+        return TORC_OK;
+    enum torc_status status = request_judge(run, request, &plan, &fate, &answer);
+    if (status == TORC_OK && fate == SHARD_REQUEST_BLOCKED) {
+        struct shard_outcome outcome = {.kind = SHARD_LOCKED,
+                                        .client = request->client,
+                                        .number = request->number,
+                                        .answer = request->encoded};
+        shard_outcomes_add(run->outcomes, &outcome);
+    }
+    if (status != TORC_OK || fate != SHARD_REQUEST_RAN || !plan.writes ||
         (TORC_MUTANT(REFUSAL_UNRECORDED) && changed_nothing(answer)))
         return status;
-    record = (struct shard_record){
+    struct shard_record record = {
         .client = request->client,
         .number = request->number,
         .last_time = request->last_time,
@@ -248,7 +310,8 @@ static enum torc_status client_request_apply(struct shard_run *run,
 }
 
 static enum torc_status internal_request_apply(struct shard_run *run,
-                                               const struct wire_request *request)
+                                               const struct wire_request *request,
+                                               uint64_t entry_clock)
 {
     struct wire_op op;
     for (size_t cursor = 0; wire_op_next(request, &cursor, &op);) {
@@ -264,8 +327,10 @@ static enum torc_status internal_request_apply(struct shard_run *run,
         case WIRE_OP_LIMITS:
             shard_limits_run(run, &op);
             break;
+        case WIRE_OP_TICK: /* The entry's stamp has moved the clock. */
+            break;
         default:
-            TORC_ASSERT(op.type == WIRE_OP_TICK); /* The entry's stamp has moved the clock. */
+            status = shard_txn_run(run, &op, entry_clock);
         }
         if (status != TORC_OK)
             return status;
@@ -318,7 +383,7 @@ static enum torc_status entry_apply(struct shard_run *run, const struct wire_ent
         status = wire_request_read(rest, &no_limits, &request);
         TORC_ASSERT(status == TORC_OK);
         bool internal = (request.flags & WIRE_REQUEST_INTERNAL) != 0;
-        status = internal ? internal_request_apply(run, &request)
+        status = internal ? internal_request_apply(run, &request, entry_clock)
                           : client_request_apply(run, &request, entry_clock);
         at += request.encoded.size;
     }
@@ -359,6 +424,8 @@ void shard_machine_applied(struct shard_machine *machine)
     shard_memory_trim(machine->allocator, &machine->key);
     shard_memory_trim(machine->allocator, &machine->value);
     shard_memory_trim(machine->allocator, &machine->tokens);
+    shard_memory_trim(machine->allocator, &machine->locks);
+    shard_memory_trim(machine->allocator, &machine->prepared);
 }
 
 /* ---- Answering ----------------------------------------------------------------------------------
@@ -379,9 +446,11 @@ enum torc_status shard_machine_read(struct shard_machine *machine,
     };
     uint32_t moved;
     if (request_moved(machine, request, &plan, &moved)) {
-        answer_moved(&run, request, moved);
+        (void)answer_moved(&run, request, moved);
         return TORC_OK;
     }
+    if (shard_txn_bars(machine, request))
+        return TORC_BUSY;
     struct base_bytes answer;
     enum torc_status status = request_run(&run, request, &plan, &answer);
     TORC_ASSERT(status == TORC_OK || status == TORC_STALE || status == TORC_DAMAGED);
@@ -398,8 +467,8 @@ enum torc_status shard_machine_admit(struct shard_machine *machine,
     struct shard_record record;
     uint64_t clock = machine->state.clock;
     if (shard_records_find(&machine->records, request->client, request->number, clock, &record)) {
-        machine->counters.from_records++;
-        shard_outcomes_add(outcomes, request->client, request->number, record.answer);
+        struct shard_run run = {.machine = machine, .outcomes = outcomes};
+        (void)answer_again(&run, request, record.answer);
         return TORC_EXISTS;
     }
     uint64_t now = clock > stamp ? clock : stamp;

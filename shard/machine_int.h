@@ -48,12 +48,27 @@ struct shard_machine {
 
     struct shard_memory key, value; /* For the row that is being read or written. */
     struct shard_memory tokens;     /* Of the operations of the request at hand, uint64_t each. */
+
+    struct txn_participant *participant;
+    struct shard_unfinished *unfinished; /* In the order of attempts. */
+    size_t unfinished_count, unfinished_capacity;
+    struct store_batch *tentative; /* Rows of data as a PREPARE would leave them. */
+    struct shard_outcomes *tentative_outcomes;
+    struct shard_memory locks, prepared; /* Of the PREPARE at hand. */
+};
+
+/* Committed by this group as the coordinator's, and not yet known to be by all that take part. */
+struct shard_unfinished {
+    struct txn_attempt attempt;
+    uint8_t *groups; /* As in struct txn_entry_commit. */
+    size_t groups_size;
 };
 
 /* One request (or internal operation) at work. */
 struct shard_run {
     struct shard_machine *machine;
-    struct store_batch *batch; /* NULL: a read, from kv alone. */
+    struct store_batch *batch;     /* NULL: a read, from kv alone. */
+    struct store_batch *tentative; /* Not NULL: rows of data go here, and nothing else changes. */
     struct shard_outcomes *outcomes;
     uint64_t clock;        /* The tick of the operation at hand: its version if it writes. */
     uint64_t stamp;        /* Reads: what the clock would be for an entry now; else 0. */
@@ -73,13 +88,15 @@ void shard_answer_result(struct shard_run *run, const struct wire_result *result
 struct base_bytes shard_answer_end(struct shard_run *run, struct wire_client_id client,
                                    uint64_t number);
 void shard_answer_drop(struct shard_run *run);
-/* An answer that was made earlier. */
-void shard_outcomes_add(struct shard_outcomes *outcomes, struct wire_client_id client,
-                        uint64_t number, struct base_bytes answer);
+/* One that is made already; its answer is copied. */
+void shard_outcomes_add(struct shard_outcomes *outcomes, const struct shard_outcome *outcome);
 
 /* ---- rows.c -------------------------------------------------------------------------------------
  */
 
+/* What the batch or else kv says of a key: TORC_OK, TORC_NOT_FOUND. */
+enum torc_status shard_run_get(struct shard_run *run, struct base_bytes key,
+                               struct store_value *ret_value) TORC_MUST_CHECK;
 /* All writes of an apply go through these two: they go into the running hash. */
 void shard_run_put(struct shard_run *run, struct base_bytes key, struct base_bytes value);
 void shard_run_delete(struct shard_run *run, struct base_bytes key);
@@ -99,6 +116,8 @@ struct shard_row {
 enum torc_status shard_row_read(struct shard_run *run, uint64_t token, struct base_bytes key,
                                 struct shard_row *ret_row) TORC_MUST_CHECK;
 void shard_row_release(struct shard_row *row);
+/* A row of a tentative batch that stands for a deletion: its version is the deletion's. */
+#define SHARD_ROW_DELETED_MS ((uint64_t)INT64_MAX + 1)
 /* Room for a new value of `size` bytes, to be filled and given to shard_row_put. */
 uint8_t *shard_row_value(struct shard_run *run, size_t size);
 /* Writes the row with the prepared value; `old` NULL: what was there is not known (a blind write).
@@ -111,6 +130,36 @@ void shard_row_delete(struct shard_run *run, uint64_t token, struct base_bytes k
 /* Deletes a row that expired at old->expiry_ms. */
 void shard_row_expire(struct shard_run *run, uint64_t token, struct base_bytes key,
                       const struct shard_row *old);
+
+/* ---- machine_apply.c ----------------------------------------------------------------------------
+ */
+
+enum shard_request_fate {
+    SHARD_REQUEST_RAN = 1, /* Also when a CHECK failed. */
+    SHARD_REQUEST_REFUSED, /* The answer says why; or it had run before, and is its record's. */
+    SHARD_REQUEST_BLOCKED, /* A key of it is locked: no answer. */
+};
+/* What a request comes to, in the order of the checks; with_record: the group keeps its record. It
+ * has an answer among the outcomes, and no record. TORC_OK, TORC_DAMAGED. */
+enum torc_status shard_request_evaluate(struct shard_run *run, const struct wire_request *request,
+                                        uint64_t entry_clock, bool with_record,
+                                        enum shard_request_fate *ret_fate,
+                                        struct base_bytes *ret_answer) TORC_MUST_CHECK;
+
+/* ---- machine_txn.c ------------------------------------------------------------------------------
+ */
+
+bool shard_txn_is(enum wire_op_type type);
+/* Whether the value of such an operation is one; then what it does. TORC_OK; TORC_DAMAGED: also
+ * when it says what cannot be, a commit of what is not prepared. */
+bool shard_txn_fits(const struct shard_machine *machine, const struct wire_op *op);
+enum torc_status shard_txn_run(struct shard_run *run, const struct wire_op *op,
+                               uint64_t entry_clock) TORC_MUST_CHECK;
+/* Whether a lock keeps the request from a key of it. */
+bool shard_txn_bars(const struct shard_machine *machine, const struct wire_request *request);
+/* TORC_OK, TORC_DAMAGED, TORC_NEWER. */
+enum torc_status shard_txn_open(struct shard_machine *machine) TORC_MUST_CHECK;
+void shard_txn_close(struct shard_machine *machine);
 
 /* ---- machine_ops.c and walk.c -------------------------------------------------------------------
  */

@@ -1,9 +1,8 @@
 #include "shard/machine_int.h"
 
 struct outcome {
-    struct wire_client_id client;
-    uint64_t number;
-    size_t at, size; /* Of the answer in bytes. */
+    struct shard_outcome outcome; /* But for the answer: */
+    size_t at, size;              /* its place in bytes. */
 };
 
 struct shard_outcomes {
@@ -45,11 +44,8 @@ bool shard_outcomes_next(const struct shard_outcomes *outcomes, size_t *cursor,
     if (*cursor == outcomes->count)
         return false;
     const struct outcome *item = &outcomes->items[(*cursor)++];
-    *ret_outcome = (struct shard_outcome){
-        .client = item->client,
-        .number = item->number,
-        .answer = base_bytes_of(outcomes->bytes.data + item->at, item->size),
-    };
+    *ret_outcome = item->outcome;
+    ret_outcome->answer = base_bytes_of(outcomes->bytes.data + item->at, item->size);
     return true;
 }
 
@@ -68,12 +64,13 @@ static void outcomes_push(struct shard_outcomes *outcomes, struct outcome item)
     outcomes->items[outcomes->count++] = item;
 }
 
-void shard_outcomes_add(struct shard_outcomes *outcomes, struct wire_client_id client,
-                        uint64_t number, struct base_bytes answer)
+void shard_outcomes_add(struct shard_outcomes *outcomes, const struct shard_outcome *outcome)
 {
-    TORC_ASSERT(answer.size > 0);
-    memcpy(outcomes_reserve(outcomes, answer.size), answer.data, answer.size);
-    outcomes_push(outcomes, (struct outcome){client, number, outcomes->size, answer.size});
+    struct base_bytes answer = outcome->answer;
+    uint8_t *at = outcomes_reserve(outcomes, answer.size + 1);
+    if (answer.size > 0)
+        memcpy(at, answer.data, answer.size);
+    outcomes_push(outcomes, (struct outcome){*outcome, outcomes->size, answer.size});
     outcomes->size += answer.size;
 }
 
@@ -102,7 +99,8 @@ struct base_bytes shard_answer_end(struct shard_run *run, struct wire_client_id 
     uint8_t *answer = outcomes->bytes.data + run->answer_at;
     size_t size = outcomes->size - run->answer_at;
     wire_answer_end(answer, size, run->result_count);
-    outcomes_push(outcomes, (struct outcome){client, number, run->answer_at, size});
+    struct shard_outcome outcome = {.kind = SHARD_ANSWERED, .client = client, .number = number};
+    outcomes_push(outcomes, (struct outcome){outcome, run->answer_at, size});
     return base_bytes_of(answer, size);
 }
 

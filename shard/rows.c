@@ -23,9 +23,8 @@ void shard_run_delete(struct shard_run *run, struct base_bytes key)
     store_batch_delete(run->batch, key);
 }
 
-/* What the batch or else kv says of a key: TORC_OK, TORC_NOT_FOUND. */
-static enum torc_status run_get(struct shard_run *run, struct base_bytes key,
-                                struct store_value *ret_value)
+enum torc_status shard_run_get(struct shard_run *run, struct base_bytes key,
+                               struct store_value *ret_value)
 {
     if (run->batch != NULL) {
         struct base_bytes bytes;
@@ -64,11 +63,43 @@ static void row_absent(const struct shard_run *run, uint64_t token, struct shard
     row->value = base_bytes_of(NULL, 0);
 }
 
+/* What the transaction at hand has made of the key before. False: nothing. */
+static bool row_tentative(struct shard_run *run, uint64_t token, struct base_bytes key,
+                          struct shard_row *ret_row)
+{
+    struct base_bytes bytes;
+    if (run->tentative == NULL ||
+        store_batch_find(run->tentative, data_key(run->machine, token, key), &bytes) != TORC_OK)
+        return false;
+    struct shard_row row = {.stored_version = base_get_le64(bytes.data)};
+    uint64_t expiry_ms = base_get_le64(bytes.data + 8);
+    row.version = row.stored_version;
+    row.stored = row.live = expiry_ms != SHARD_ROW_DELETED_MS;
+    if (row.live) {
+        row.expiry_ms = expiry_ms;
+        row.value =
+            base_bytes_of(bytes.data + SHARD_DATA_HEAD_SIZE, bytes.size - SHARD_DATA_HEAD_SIZE);
+    }
+    *ret_row = row;
+    return true;
+}
+
+/* The time by which a key's expiry is judged: while it is locked, that of its lock, since what the
+ * transaction has found there must not go away before it ends (DESIGN section 5, "Expiry"). */
+static uint64_t judged_at(const struct shard_run *run, struct base_bytes key, uint64_t clock)
+{
+    const struct txn_locks *locks = txn_participant_locks(run->machine->participant);
+    uint64_t since;
+    return txn_locks_since(locks, key, &since) && since < clock ? since : clock;
+}
+
 enum torc_status shard_row_read(struct shard_run *run, uint64_t token, struct base_bytes key,
                                 struct shard_row *ret_row)
 {
     struct shard_row row = {0};
-    enum torc_status status = run_get(run, data_key(run->machine, token, key), &row.held);
+    if (row_tentative(run, token, key, ret_row))
+        return TORC_OK;
+    enum torc_status status = shard_run_get(run, data_key(run->machine, token, key), &row.held);
     TORC_ASSERT(status == TORC_OK || status == TORC_NOT_FOUND);
     if (status == TORC_NOT_FOUND) {
         row_absent(run, token, &row);
@@ -84,15 +115,16 @@ enum torc_status shard_row_read(struct shard_run *run, uint64_t token, struct ba
     row.expiry_ms = data.expiry_ms;
     bool seen = TORC_MUTANT(EXPIRED_SEEN) || (TORC_MUTANT(EXPIRED_SEEN_HERE) &&
                                               run->batch != NULL && TORC_MUTANT_PLACE.node == 2);
-    if (shard_expired(data.expiry_ms, run->clock) && !seen) {
+    if (shard_expired(data.expiry_ms, judged_at(run, key, run->clock)) && !seen) {
         row_absent(run, token, &row);
     } else {
+        uint64_t stamp = judged_at(run, key, run->stamp);
         row.live = true;
         row.version = data.version;
         row.value = data.value;
-        if (shard_expired(data.expiry_ms, run->stamp) && TORC_MUTANT(CLOCK_NOT_MOVED)) {
+        if (shard_expired(data.expiry_ms, stamp) && TORC_MUTANT(CLOCK_NOT_MOVED)) {
             row_absent(run, token, &row);
-        } else if (shard_expired(data.expiry_ms, run->stamp) && !seen) {
+        } else if (shard_expired(data.expiry_ms, stamp) && !seen) {
             status = TORC_STALE;
             goto fail_decode;
         }
@@ -126,6 +158,11 @@ void shard_row_put(struct shard_run *run, uint64_t token, struct base_bytes key,
     TORC_ASSERT(machine->value.capacity >= SHARD_DATA_HEAD_SIZE + value_size);
     TORC_ASSERT(expiry_ms == 0 || !shard_expired(expiry_ms, run->clock));
     shard_data_head_write(machine->value.data, run->clock, expiry_ms);
+    if (run->tentative != NULL) {
+        store_batch_put(run->tentative, data_key(machine, token, key),
+                        base_bytes_of(machine->value.data, SHARD_DATA_HEAD_SIZE + value_size));
+        return;
+    }
     shard_run_put(run, data_key(machine, token, key),
                   base_bytes_of(machine->value.data, SHARD_DATA_HEAD_SIZE + value_size));
     if (old != NULL && old->stored && old->expiry_ms != 0 && old->expiry_ms != expiry_ms)
@@ -138,6 +175,14 @@ void shard_row_put(struct shard_run *run, uint64_t token, struct base_bytes key,
 static void row_remove(struct shard_run *run, uint64_t token, struct base_bytes key,
                        const struct shard_row *old, uint64_t clock)
 {
+    if (run->tentative != NULL) {
+        uint8_t head[SHARD_DATA_HEAD_SIZE];
+        base_put_le64(head, clock);
+        base_put_le64(head + 8, SHARD_ROW_DELETED_MS);
+        store_batch_put(run->tentative, data_key(run->machine, token, key),
+                        base_bytes_of(head, sizeof(head)));
+        return;
+    }
     shard_run_delete(run, data_key(run->machine, token, key));
     if (old != NULL && old->stored && old->expiry_ms != 0)
         shard_index_delete(run, old->expiry_ms, token, key);

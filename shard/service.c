@@ -671,6 +671,7 @@ static void on_applied(void *state, struct shard_turn *turn)
     struct shard_outcome outcome;
     while (shard_outcomes_next(service->outcomes, &cursor, &outcome)) {
         uint64_t route;
+        TORC_ASSERT(outcome.kind == SHARD_ANSWERED); /* Nobody proposes anything else yet. */
         if (shard_pending_take(service->pending, outcome.client, outcome.number, &route))
             shard_replies_add(&turn->replies, turn->allocator,
                               TORC_MUTANT(OUTCOME_TO_WRONG_ROUTE) ? route ^ UINT64_C(1) << 32

@@ -136,6 +136,18 @@ bool txn_locks_bar(const struct txn_locks *locks, struct base_bytes key, enum tx
     return lock != NULL && excludes(lock->mode, mode);
 }
 
+bool txn_locks_since(const struct txn_locks *locks, struct base_bytes key, uint64_t *ret_since)
+{
+    const struct txn_lock *first = find_first(locks, key);
+    for (const struct txn_lock *at = first; at != NULL; at = find_next(at)) {
+        if (at->hold->since < first->hold->since)
+            first = at;
+    }
+    if (first != NULL)
+        *ret_since = first->hold->since;
+    return first != NULL;
+}
+
 const struct txn_hold *txn_locks_holder(const struct txn_locks *locks, struct base_bytes key)
 {
     const struct txn_lock *oldest = find_first(locks, key);

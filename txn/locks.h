@@ -36,6 +36,7 @@ struct txn_lock_want {
 /* All locks of one attempt. Open, so that it can be embedded; all zero but the age: holds none. */
 struct txn_hold {
     struct txn_age age;
+    uint64_t since;         /* When it was taken, by a clock of the caller's. */
     struct txn_lock *first; /* Of its locks. */
     size_t count;
 };
@@ -56,6 +57,9 @@ enum txn_lock_verdict txn_locks_ask(const struct txn_locks *locks, const struct 
                                     const struct txn_lock_want *wants, size_t count);
 /* Whether a lock of somebody keeps this from the key. Costs nothing while there are no locks. */
 bool txn_locks_bar(const struct txn_locks *locks, struct base_bytes key, enum txn_lock_mode mode);
+/* Since when the key is as it was, whatever the clock says meanwhile: that of its first lock, of
+ * those that are still held. False: nobody has it locked. */
+bool txn_locks_since(const struct txn_locks *locks, struct base_bytes key, uint64_t *ret_since);
 /* One who has the key locked, the oldest of them; NULL: nobody. */
 const struct txn_hold *txn_locks_holder(const struct txn_locks *locks, struct base_bytes key);
 

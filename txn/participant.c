@@ -149,13 +149,13 @@ enum txn_standing txn_participant_standing(const struct txn_participant *partici
 /* ---- Changes -------------------------------------------------------------------------------- */
 
 void txn_participant_prepare(struct txn_participant *participant, const struct txn_attempt *attempt,
-                             const struct txn_age *age, const struct txn_lock_want *wants,
-                             size_t count)
+                             const struct txn_age *age, uint64_t since,
+                             const struct txn_lock_want *wants, size_t count)
 {
     TORC_ASSERT(txn_participant_standing(participant, attempt) == TXN_NEVER);
     TORC_ASSERT(txn_locks_ask(participant->locks, NULL, wants, count) == TXN_LOCK_FREE);
     struct txn_prepared *prepared = base_alloc(participant->allocator, sizeof(*prepared));
-    *prepared = (struct txn_prepared){.attempt = *attempt, .hold = {.age = *age}};
+    *prepared = (struct txn_prepared){.attempt = *attempt, .hold = {.age = *age, .since = since}};
     txn_locks_take(participant->locks, &prepared->hold, wants, count);
     size_t at = prepared_place(participant, attempt);
     participant->prepared = base_array_reserve(
@@ -201,6 +201,15 @@ void txn_participant_finish(struct txn_participant *participant, const struct tx
     TORC_ASSERT(standing == TXN_NEVER || (standing == TXN_PAST && prepared != NULL));
     if (standing == TXN_NEVER)
         end_add(participant, &ended);
+}
+
+void txn_participant_restore(struct txn_participant *participant, const struct txn_attempt *attempt,
+                             enum txn_standing end)
+{
+    struct end ended = {*attempt, end};
+    TORC_ASSERT(end == TXN_COMMITTED || end == TXN_ABORTED);
+    TORC_ASSERT(txn_participant_standing(participant, attempt) == TXN_NEVER);
+    end_add(participant, &ended);
 }
 
 /* ---- Marks ---------------------------------------------------------------------------------- */

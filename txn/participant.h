@@ -50,14 +50,20 @@ const struct txn_locks *txn_participant_locks(const struct txn_participant *part
 enum txn_standing txn_participant_standing(const struct txn_participant *participant,
                                            const struct txn_attempt *attempt);
 
-/* The attempt's standing must be NEVER, and what it wants free. */
+/* The attempt's standing must be NEVER, and what it wants free. `since`: txn_locks_since. */
 void txn_participant_prepare(struct txn_participant *participant, const struct txn_attempt *attempt,
-                             const struct txn_age *age, const struct txn_lock_want *wants,
-                             size_t count);
+                             const struct txn_age *age, uint64_t since,
+                             const struct txn_lock_want *wants, size_t count);
 /* Notes the end of an attempt that is PREPARED, whose locks are released, or, to be aborted before
  * its PREPARE came, NEVER. `end`: COMMITTED or ABORTED. */
 void txn_participant_finish(struct txn_participant *participant, const struct txn_attempt *attempt,
                             enum txn_standing end);
+
+/* An end as it was kept, at reopening: after the mark of its group was raised, which it is not
+ * below.
+ */
+void txn_participant_restore(struct txn_participant *participant, const struct txn_attempt *attempt,
+                             enum txn_standing end);
 
 /* All attempts of mark->group below `mark` are over. False: that was known. Ends below it are then
  * taken out one by one, so that the caller can drop what it keeps of them; until the last is, no

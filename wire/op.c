@@ -54,6 +54,11 @@ static const struct op_shape shapes[] = {
                               .key = true, .a = true, .b = true},
     [WIRE_OP_ADD_DECIMAL] = {BIT_ALWAYS, MODE_NONE, .key = true, .value = true},
     [WIRE_OP_SET_BIT] = {BIT_ALWAYS, MODE_NONE, .key = true, .a = true, .b = true},
+    [WIRE_OP_TXN_PREPARE] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
+    [WIRE_OP_TXN_END] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
+    [WIRE_OP_TXN_COMMIT] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
+    [WIRE_OP_TXN_REFUSE] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
+    [WIRE_OP_TXN_FORGET] = {BIT_ALWAYS, MODE_NONE, .value = true, .leader = true},
 };
 
 bool wire_op_writes(enum wire_op_type type)

@@ -85,7 +85,13 @@ enum {
     X(WIRE_OP_BIT_COUNT, 19, false)    /* a, b: as GET_RANGE; how many bits are set in it */       \
     X(WIRE_OP_BIT_POSITION, 20, false) /* a, b: as GET_RANGE; the first such bit's, or -1 */       \
     X(WIRE_OP_SET_BIT, 21, true)       /* a: bit, from 0, b: 0 or 1; what it was before */         \
-    X(WIRE_OP_ADD_DECIMAL, 22, true)   /* value: a decimal fraction as text; the sum as text */
+    X(WIRE_OP_ADD_DECIMAL, 22, true)   /* value: a decimal fraction as text; the sum as text */    \
+    /* About transactions over several groups, by the leader; values: txn/entry.h. */              \
+    X(WIRE_OP_TXN_PREPARE, 23, true)                                                               \
+    X(WIRE_OP_TXN_END, 24, true)                                                                   \
+    X(WIRE_OP_TXN_COMMIT, 25, true)                                                                \
+    X(WIRE_OP_TXN_REFUSE, 26, true)                                                                \
+    X(WIRE_OP_TXN_FORGET, 27, true)
 
 enum wire_op_type {
 #define WIRE_OP_ENUM(name, number, writes) name = number,

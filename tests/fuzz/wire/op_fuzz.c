@@ -20,13 +20,14 @@ static bool lies_in(struct base_bytes part, struct base_bytes whole)
 static void op_verify(const struct wire_request *request, const struct wire_op *op)
 {
     TORC_ASSERT(lies_in(op->key, request->encoded) && lies_in(op->value, request->encoded));
-    TORC_ASSERT(op->type >= WIRE_OP_GET && op->type <= WIRE_OP_ADD_DECIMAL);
+    TORC_ASSERT(op->type >= WIRE_OP_GET && op->type <= WIRE_OP_TXN_FORGET);
     TORC_ASSERT(op->key.size <= limits.key_size_max);
     bool internal = (request->flags & WIRE_REQUEST_INTERNAL) != 0;
-    bool leaders = op->type >= WIRE_OP_GENESIS && op->type <= WIRE_OP_LIMITS;
+    bool leaders = (op->type >= WIRE_OP_GENESIS && op->type <= WIRE_OP_LIMITS) ||
+                   op->type >= WIRE_OP_TXN_PREPARE;
     TORC_ASSERT(leaders == internal);
-    bool keyed = op->type <= WIRE_OP_CHECK || op->type > WIRE_OP_LIMITS;
-    TORC_ASSERT(keyed == (op->key.size > 0));
+    bool walk = op->type >= WIRE_OP_SCAN && op->type <= WIRE_OP_CLEAR;
+    TORC_ASSERT((!leaders && !walk) == (op->key.size > 0));
     if (op->type == WIRE_OP_PUT && op->condition == WIRE_IF_VALUE)
         TORC_ASSERT(op->a <= op->value.size);
     if (op->condition > WIRE_IF_VALUE)

@@ -15,7 +15,7 @@ static void prepare(struct txn_participant *participant, const struct txn_attemp
 {
     struct txn_age age = {.time = attempt->counter, .number = attempt->group};
     struct txn_lock_want want = {base_bytes_text(key), TXN_LOCK_EXCLUSIVE};
-    txn_participant_prepare(participant, attempt, &age, &want, 1);
+    txn_participant_prepare(participant, attempt, &age, 0, &want, 1);
 }
 
 static enum txn_standing standing(const struct txn_participant *participant,

@@ -315,7 +315,7 @@ static enum txn_prepare_result prepare_run(struct world *world, struct group *gr
     struct effect effect = {.attempt = entry->attempt, .txn = entry->txn};
     for (unsigned k = 0; k < KEYS; k++)
         effect.seen += move->looks ? group->money[k] : 0;
-    txn_participant_prepare(group->participant, &entry->attempt, &age, wants, count);
+    txn_participant_prepare(group->participant, &entry->attempt, &age, 0, wants, count);
     cr_assert_lt(group->prepared_count, (size_t)PREPARED_MAX);
     group->prepared[group->prepared_count++] = effect;
     return TXN_PREPARE_DONE;

@@ -79,7 +79,7 @@ static void apply(struct bench *bench, uint64_t counter, uint64_t time, const ch
     struct txn_age age = {.time = time};
     struct txn_lock_want want = want_of(key);
     txn_voter_proposed(bench->voter, &attempt);
-    txn_participant_prepare(bench->participant, &attempt, &age, &want, 1);
+    txn_participant_prepare(bench->participant, &attempt, &age, 0, &want, 1);
     txn_voter_prepare_applied(bench->voter, &attempt, TXN_PREPARE_DONE, base_bytes_of(NULL, 0));
 }
 

@@ -5,7 +5,7 @@
 
 static const struct wire_limits limits = {256, 4096, 65536};
 
-enum { LAST_OP = WIRE_OP_ADD_DECIMAL };
+enum { LAST_OP = WIRE_OP_TXN_FORGET };
 
 /* One request being put together. */
 struct built {
@@ -39,12 +39,12 @@ static enum torc_status build_read(struct built *built, struct wire_request *ret
 
 static bool is_leaders(enum wire_op_type type)
 {
-    return type >= WIRE_OP_GENESIS && type <= WIRE_OP_LIMITS;
+    return (type >= WIRE_OP_GENESIS && type <= WIRE_OP_LIMITS) || type >= WIRE_OP_TXN_PREPARE;
 }
 
 static bool has_key(enum wire_op_type type)
 {
-    return type <= WIRE_OP_CHECK || type > WIRE_OP_LIMITS;
+    return type <= WIRE_OP_CHECK || (type > WIRE_OP_LIMITS && type < WIRE_OP_TXN_PREPARE);
 }
 
 /* Reads a request of this one operation. */
@@ -244,17 +244,20 @@ Test(op, conditions_and_times_fit_their_type)
     static const struct {
         const char *conditions, *modes; /* A digit for each that is allowed. */
     } table[] = {
-        [WIRE_OP_GET] = {"0", "0"},        [WIRE_OP_STAT] = {"0", "0"},
-        [WIRE_OP_PUT] = {"01234", "0123"}, [WIRE_OP_DELETE] = {"034", "0"},
-        [WIRE_OP_ADD] = {"0", "0"},        [WIRE_OP_APPEND] = {"0", "0"},
-        [WIRE_OP_SET_RANGE] = {"0", "0"},  [WIRE_OP_EXPIRE] = {"056789", "23"},
-        [WIRE_OP_PERSIST] = {"0", "0"},    [WIRE_OP_CHECK] = {"1234", "0"},
-        [WIRE_OP_SCAN] = {"0", "0"},       [WIRE_OP_COUNT] = {"0", "0"},
-        [WIRE_OP_CLEAR] = {"0", "0"},      [WIRE_OP_GENESIS] = {"0", "0"},
-        [WIRE_OP_TICK] = {"0", "0"},       [WIRE_OP_REMOVE_EXPIRED] = {"0", "0"},
-        [WIRE_OP_LIMITS] = {"0", "0"},     [WIRE_OP_GET_RANGE] = {"0", "0"},
-        [WIRE_OP_BIT_COUNT] = {"0", "0"},  [WIRE_OP_BIT_POSITION] = {"0", "0"},
-        [WIRE_OP_SET_BIT] = {"0", "0"},    [WIRE_OP_ADD_DECIMAL] = {"0", "0"},
+        [WIRE_OP_GET] = {"0", "0"},         [WIRE_OP_STAT] = {"0", "0"},
+        [WIRE_OP_PUT] = {"01234", "0123"},  [WIRE_OP_DELETE] = {"034", "0"},
+        [WIRE_OP_ADD] = {"0", "0"},         [WIRE_OP_APPEND] = {"0", "0"},
+        [WIRE_OP_SET_RANGE] = {"0", "0"},   [WIRE_OP_EXPIRE] = {"056789", "23"},
+        [WIRE_OP_PERSIST] = {"0", "0"},     [WIRE_OP_CHECK] = {"1234", "0"},
+        [WIRE_OP_SCAN] = {"0", "0"},        [WIRE_OP_COUNT] = {"0", "0"},
+        [WIRE_OP_CLEAR] = {"0", "0"},       [WIRE_OP_GENESIS] = {"0", "0"},
+        [WIRE_OP_TICK] = {"0", "0"},        [WIRE_OP_REMOVE_EXPIRED] = {"0", "0"},
+        [WIRE_OP_LIMITS] = {"0", "0"},      [WIRE_OP_GET_RANGE] = {"0", "0"},
+        [WIRE_OP_BIT_COUNT] = {"0", "0"},   [WIRE_OP_BIT_POSITION] = {"0", "0"},
+        [WIRE_OP_SET_BIT] = {"0", "0"},     [WIRE_OP_ADD_DECIMAL] = {"0", "0"},
+        [WIRE_OP_TXN_PREPARE] = {"0", "0"}, [WIRE_OP_TXN_END] = {"0", "0"},
+        [WIRE_OP_TXN_COMMIT] = {"0", "0"},  [WIRE_OP_TXN_REFUSE] = {"0", "0"},
+        [WIRE_OP_TXN_FORGET] = {"0", "0"},
     };
     for (int type = 0; type < 40; type++) {
         for (int condition = 0; condition < 12; condition++) {
@@ -319,7 +322,7 @@ Test(op, unused_fields_are_refused)
         op.value = base_bytes_text("v");
         bool value = type == WIRE_OP_ADD_DECIMAL || type == WIRE_OP_PUT || type == WIRE_OP_APPEND ||
                      type == WIRE_OP_SET_RANGE || type == WIRE_OP_GENESIS ||
-                     type == WIRE_OP_REMOVE_EXPIRED;
+                     type == WIRE_OP_REMOVE_EXPIRED || type >= WIRE_OP_TXN_PREPARE;
         cr_assert_eq(read_one(op), value ? TORC_OK : TORC_MALFORMED, "value of %d", number);
     }
     struct wire_op bit = op_of(WIRE_OP_SET_BIT);

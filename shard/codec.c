@@ -561,3 +561,51 @@ void shard_codec_release(const struct consensus_message *message)
     for (uint32_t i = 0; i < message->entry_count; i++)
         base_buffer_unref(message->entries[i].value);
 }
+
+/* ---- Transactions
+ * -------------------------------------------------------------------------------- */
+
+void shard_codec_transaction_init(struct shard_codec_transaction *transaction,
+                                  const struct shard_txn_message *message)
+{
+    Torc__Wire__Transaction *body = &transaction->body;
+    torc__wire__transaction__init(body);
+    transaction->ballot = ballot_message(message->attempt.ballot);
+    transaction->mark = ballot_message(message->mark.ballot);
+    body->type = message->type;
+    body->from = message->from;
+    body->to = message->to;
+    body->group = message->attempt.group;
+    body->ballot = &transaction->ballot;
+    body->counter = message->attempt.counter;
+    if (message->mark.counter > 0)
+        body->mark_ballot = &transaction->mark;
+    body->mark_counter = message->mark.counter;
+    body->time = message->age.time;
+    body->client_high = message->age.client_high;
+    body->client_low = message->age.client_low;
+    body->number = message->age.number;
+    body->vote = message->vote;
+}
+
+enum torc_status shard_codec_transaction_read(const Torc__Wire__Transaction *body,
+                                              struct base_bytes payload,
+                                              struct shard_txn_message *ret_message)
+{
+    struct shard_txn_message message = {
+        .type = (enum shard_txn_type)body->type,
+        .from = body->from,
+        .to = body->to,
+        .attempt = {body->group, ballot_read(body->ballot), body->counter},
+        .mark = {body->group, ballot_read(body->mark_ballot), body->mark_counter},
+        .age = {body->time, body->client_high, body->client_low, body->number},
+        .vote = (enum txn_vote)body->vote,
+        .payload = payload,
+    };
+    if (body->type < SHARD_TXN_SAYS_PREPARE || body->type > SHARD_TXN_SAYS_ASK ||
+        base_ballot_is_none(message.attempt.ballot) || message.attempt.counter == 0 ||
+        message.attempt.group == 0 || message.from == 0)
+        return TORC_MALFORMED;
+    *ret_message = message;
+    return TORC_OK;
+}

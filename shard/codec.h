@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "paxos/consensus.h"
 #include "shard/map.h"
+#include "shard/txns.h"
 #include "wire/torc.pb-c.h"
 
 /* ---- The map
@@ -54,6 +55,21 @@ void shard_codec_birth_encode(const struct shard_birth *birth,
 enum torc_status shard_codec_birth_decode(struct base_bytes bytes,
                                           const struct base_allocator *allocator,
                                           struct shard_birth *ret_birth) TORC_MUST_CHECK;
+
+/* ---- Transactions
+ * -------------------------------------------------------------------------------- */
+
+/* A body that points into itself: not to be copied. The payload is message->payload. */
+struct shard_codec_transaction {
+    Torc__Wire__Transaction body;
+    Torc__Wire__Ballot ballot, mark;
+};
+void shard_codec_transaction_init(struct shard_codec_transaction *transaction,
+                                  const struct shard_txn_message *message);
+/* TORC_MALFORMED: no such type, or an attempt that is none. The payload is borrowed. */
+enum torc_status
+shard_codec_transaction_read(const Torc__Wire__Transaction *body, struct base_bytes payload,
+                             struct shard_txn_message *ret_message) TORC_MUST_CHECK;
 
 /* ---- Consensus messages
  * --------------------------------------------------------------------------- */

@@ -201,6 +201,16 @@ size_t shard_tick_write(uint8_t *at, size_t capacity)
     return shard_internal_write(&op, at, capacity);
 }
 
+bool shard_machine_owns(const struct shard_machine *machine, uint32_t vnode)
+{
+    return shard_vnode_owned(machine, vnode);
+}
+
+unsigned shard_machine_vnode_bits(const struct shard_machine *machine)
+{
+    return machine->config.vnode_bits;
+}
+
 /* ---- Looking ------------------------------------------------------------------------------------
  */
 

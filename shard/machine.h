@@ -55,11 +55,13 @@ enum shard_outcome_kind {
     SHARD_TXN_PREPARE,  /* `result`; REFUSED: `answer` says why. */
     SHARD_TXN_END,      /* An attempt has ended here. */
     SHARD_TXN_COMMIT,   /* It is committed by this group; it has ended here as well. */
+    SHARD_TXN_REFUSE,   /* Of a client's request; `result` DONE: it has an answer as well; BLOCKED:
+                           an attempt of it may commit yet, and nothing was done. */
     SHARD_TXN_FORGET,
 };
 struct shard_outcome {
     enum shard_outcome_kind kind;
-    struct wire_client_id client; /* ANSWERED, LOCKED. */
+    struct wire_client_id client; /* ANSWERED, LOCKED, REFUSE. */
     uint64_t number;
     struct txn_attempt attempt; /* Of the others. */
     enum txn_prepare_result result;
@@ -172,6 +174,11 @@ bool shard_machine_unfinished(const struct shard_machine *machine, size_t i,
 enum torc_status shard_machine_prepared_answer(struct shard_machine *machine,
                                                const struct txn_attempt *attempt,
                                                struct store_value *ret_value) TORC_MUST_CHECK;
+/* Whether a lock keeps the request from a key of it: it would be LOCKED, or a read BUSY. */
+bool shard_txn_bars(const struct shard_machine *machine, const struct wire_request *request);
+/* Whether the group owns the vnode, as of what was applied. */
+bool shard_machine_owns(const struct shard_machine *machine, uint32_t vnode);
+unsigned shard_machine_vnode_bits(const struct shard_machine *machine);
 /* The locks that a part of a transaction needs, one for each of its operations: `wants` has room
  * for them, and borrows from the request. */
 size_t shard_txn_wants(const struct wire_request *request, struct txn_lock_want *wants);

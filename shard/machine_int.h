@@ -155,8 +155,6 @@ bool shard_txn_is(enum wire_op_type type);
 bool shard_txn_fits(const struct shard_machine *machine, const struct wire_op *op);
 enum torc_status shard_txn_run(struct shard_run *run, const struct wire_op *op,
                                uint64_t entry_clock) TORC_MUST_CHECK;
-/* Whether a lock keeps the request from a key of it. */
-bool shard_txn_bars(const struct shard_machine *machine, const struct wire_request *request);
 /* TORC_OK, TORC_DAMAGED, TORC_NEWER. */
 enum torc_status shard_txn_open(struct shard_machine *machine) TORC_MUST_CHECK;
 void shard_txn_close(struct shard_machine *machine);

@@ -548,11 +548,24 @@ static void refuse_run(struct shard_run *run, struct base_bytes value, uint64_t 
     struct shard_record record;
     enum torc_status status = txn_entry_refuse_read(value, &entry);
     TORC_ASSERT(status == TORC_OK);
-    struct wire_client_id client = {entry.age.client_high, entry.age.client_low};
-    if (txn_participant_holds(machine->participant, &entry.age) ||
-        shard_records_find(&machine->records, client, entry.age.number, entry_clock, &record))
-        return;
-    record_add(run, &entry.age, entry.vnode, entry.answer);
+    struct shard_outcome outcome = {
+        .kind = SHARD_TXN_REFUSE,
+        .client = {entry.age.client_high, entry.age.client_low},
+        .number = entry.age.number,
+        .result = TXN_PREPARE_DONE,
+    };
+    if (txn_participant_holds(machine->participant, &entry.age)) {
+        outcome.result = TXN_PREPARE_BLOCKED;
+    } else if (shard_records_find(&machine->records, outcome.client, outcome.number, entry_clock,
+                                  &record)) {
+        struct shard_outcome answered = outcome;
+        answered.kind = SHARD_ANSWERED;
+        answered.answer = record.answer;
+        shard_outcomes_add(run->outcomes, &answered);
+    } else {
+        record_add(run, &entry.age, entry.vnode, entry.answer);
+    }
+    shard_outcomes_add(run->outcomes, &outcome);
 }
 
 static void forget_run(struct shard_run *run, struct base_bytes value)

@@ -121,7 +121,9 @@ static enum torc_status open_state(struct shard_node *node, struct node_replica 
         .read_batches_max = node->config.read_batches_max,
         .read_mode = replica->birth.lease_ms > 0 ? CONSENSUS_READ_LEASE : CONSENSUS_READ_QUORUM,
         .entries_max = node->config.entries_max,
-        .entry_bytes_max = node->config.entry_bytes_max};
+        .entry_bytes_max = node->config.entry_bytes_max,
+        .map = &node->map,
+        .seed = node->config.seed ^ replica->replica};
     enum torc_status status = shard_service_new(&config, &replica->birth, node->kv, node->pool,
                                                 node->allocator, &replica->service);
     if (status != TORC_OK)
@@ -306,6 +308,29 @@ static struct shard_codec_outbox *turn_outbox(void *context, uint32_t peer_id)
     return peer->outbox;
 }
 
+/* To the node that leads the group, as its replica here knows; or else to all that have one. */
+static void turn_transaction(void *context, const struct shard_txn_message *message)
+{
+    struct shard_node *node = context;
+    struct node_replica *replica = node_find_replica(node, message->to);
+    bool serves = replica != NULL && replica->service != NULL && replica->consensus != NULL;
+    uint32_t leader = serves ? shard_service_leader_node(replica->service) : 0;
+    const struct shard_map_group *group = shard_map_find_group(&node->map, message->to);
+    struct shard_codec_transaction transaction;
+    if (serves && leader == node->config.id) {
+        enum torc_status status = shard_service_transaction(replica->service, message);
+        TORC_ASSERT(status == TORC_OK);
+        replica->dirty = true;
+        return;
+    }
+    shard_codec_transaction_init(&transaction, message);
+    for (uint32_t i = 0; group != NULL && i < group->replica_count; i++) {
+        uint32_t to = group->replicas[i].node;
+        if (to != node->config.id && (leader == 0 || to == leader))
+            node_send(node, to, 0, WIRE_TYPE_TRANSACTION, &transaction.body.base, message->payload);
+    }
+}
+
 /* Whether replicas of any group can be built with this timing: asked before there is one. */
 static bool timing_fits(const struct shard_node_config *config)
 {
@@ -350,6 +375,7 @@ enum torc_status shard_node_new(const struct shard_node_config *config,
                                      .pool = pool,
                                      .now_ms = now_ms,
                                      .outbox = turn_outbox,
+                                     .transaction = turn_transaction,
                                      .context = node};
     node->turn.log = take_batch(node);
     shard_map_init(&node->map, allocator);

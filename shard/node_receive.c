@@ -87,6 +87,27 @@ static void receive_consensus(struct shard_node *node, const struct node_peer *p
     }
 }
 
+/* ---- Transactions
+ * --------------------------------------------------------------------------------- */
+
+static void receive_transaction(struct shard_node *node, const Torc__Wire__Transaction *body,
+                                struct base_bytes payload)
+{
+    struct shard_txn_message message;
+    struct node_replica *replica = node_find_replica(node, body->to);
+    if (replica == NULL || replica->service == NULL || replica->consensus == NULL ||
+        node->greeting) {
+        node->counters.refused_replica++;
+        return;
+    }
+    if (shard_codec_transaction_read(body, payload, &message) != TORC_OK ||
+        shard_service_transaction(replica->service, &message) != TORC_OK) {
+        node->counters.refused_malformed++;
+        return;
+    }
+    replica->dirty = true;
+}
+
 /* ---- Greeting
  * ------------------------------------------------------------------------------------- */
 
@@ -181,7 +202,7 @@ static void receive_request(struct shard_node *node, uint64_t route,
 static bool is_from_peer(enum wire_type type)
 {
     return type == WIRE_TYPE_CONSENSUS || type == WIRE_TYPE_WELCOME || type == WIRE_TYPE_MAP ||
-           type == WIRE_TYPE_RESULT;
+           type == WIRE_TYPE_RESULT || type == WIRE_TYPE_TRANSACTION;
 }
 
 static enum torc_status receive_from_peer(struct shard_node *node, struct node_peer *peer,
@@ -194,6 +215,8 @@ static enum torc_status receive_from_peer(struct shard_node *node, struct node_p
     }
     if (envelope->type == WIRE_TYPE_CONSENSUS)
         receive_consensus(node, peer, (const Torc__Wire__Consensus *)body, envelope->payload);
+    else if (envelope->type == WIRE_TYPE_TRANSACTION)
+        receive_transaction(node, (const Torc__Wire__Transaction *)body, envelope->payload);
     else if (envelope->type == WIRE_TYPE_WELCOME)
         receive_welcome(node, peer, (const Torc__Wire__Welcome *)body);
     else if (envelope->type == WIRE_TYPE_MAP)

@@ -105,6 +105,12 @@ void shard_pending_add(struct shard_pending *pending, struct wire_client_id clie
     pending->used++;
 }
 
+bool shard_pending_has(const struct shard_pending *pending, struct wire_client_id client,
+                       uint64_t number)
+{
+    return pending->index[find(pending, client, number)] != PENDING_NONE;
+}
+
 bool shard_pending_redirect(struct shard_pending *pending, struct wire_client_id client,
                             uint64_t number, uint64_t route)
 {

@@ -30,6 +30,8 @@ void shard_pending_add(struct shard_pending *pending, struct wire_client_id clie
  * is still under way. */
 bool shard_pending_redirect(struct shard_pending *pending, struct wire_client_id client,
                             uint64_t number, uint64_t route);
+bool shard_pending_has(const struct shard_pending *pending, struct wire_client_id client,
+                       uint64_t number);
 /* Takes it out; false when it is not there. */
 bool shard_pending_take(struct shard_pending *pending, struct wire_client_id client,
                         uint64_t number, uint64_t *ret_route);

@@ -5,13 +5,19 @@
 #include "base/assert.h"
 #include "base/hlc.h"
 #include "base/mutant.h"
+#include "ring/token.h"
 #include "shard/pending.h"
+#include "shard/waiting.h"
 
 enum {
     SERVICE_REMOVAL_SIZE_MAX = 64 * 1024,
     SERVICE_READ_NONE = UINT32_MAX,
-    SERVICE_WAITING_MAX = 4 << 20, /* Bytes of writes that wait, past which they are refused. */
-    SERVICE_WAITING_KEPT_MAX = 1 << 20, /* What a burst took beyond this is given back. */
+    SERVICE_TXNS_MAX = 1024,      /* Over several groups, at once. */
+    SERVICE_ATTEMPTS_MAX = 65536, /* That other groups have to remember. */
+    SERVICE_TXN_RESEND_MS = 100,
+    SERVICE_TXN_PAUSE_MS = 2,
+    SERVICE_TXN_PAUSE_MAX_MS = 200,
+    SERVICE_TXN_ASK_MS = 500,
 };
 
 /* The reads of one message, waiting for the consensus read that covers them. */
@@ -22,18 +28,8 @@ struct service_reads {
     uint32_t generation; /* Tells uses of the slot apart: consensus echoes it in the read's id. */
     uint32_t next_free;
     enum consensus_read_mode mode;
-    bool again; /* Not under way: to be begun again from the start. */
-};
-
-/*
- * Admitted writes that are in no entry yet, whole requests back to back. They wait while an entry
- * is on its way to being chosen, and then go together: the busier the group, the more of them share
- * one entry, one record of the log, one message to each follower and one sync; an idle group makes
- * nobody wait.
- */
-struct service_waiting {
-    uint8_t *bytes;
-    size_t first, end, capacity;
+    bool again;  /* Not under way: to be begun again from the start. */
+    bool locked; /* The same, when a lock has gone. */
 };
 
 /* Reads of the message that is being taken. */
@@ -56,7 +52,12 @@ struct shard_service {
     struct shard_group *group;
 
     struct shard_pending *pending;
-    struct service_waiting waiting;
+    struct shard_waiting waiting; /* For an entry. */
+    struct shard_waiting blocked; /* Those that met a lock. */
+    bool unlocked;                /* Some lock has gone since they were looked at. */
+    struct shard_txns *txns;
+    uint32_t *owners; /* Scratch: the group of each operation's key. */
+    size_t owners_capacity;
     struct shard_outcomes *outcomes; /* Of applied entries, shown when their batch is written. */
     struct shard_outcomes *answers;  /* Of records and reads, shown at once. */
 
@@ -79,6 +80,25 @@ struct shard_service {
 /* ---- Lifecycle
  * ------------------------------------------------------------------------------------ */
 
+static struct shard_txns *txns_new(const struct shard_service *service)
+{
+    const struct shard_service_config *config = &service->config;
+    struct shard_txns_config txns = {
+        .group = config->machine.group,
+        .coordinator = {.group = config->machine.group,
+                        .transactions_max = SERVICE_TXNS_MAX,
+                        .attempts_max = SERVICE_ATTEMPTS_MAX,
+                        .asks_max = SERVICE_TXNS_MAX,
+                        .resend_ms = SERVICE_TXN_RESEND_MS,
+                        .pause_ms = SERVICE_TXN_PAUSE_MS,
+                        .pause_max_ms = SERVICE_TXN_PAUSE_MAX_MS,
+                        .seed = config->seed},
+        .voter = {.attempts_max = SERVICE_TXNS_MAX, .ask_ms = SERVICE_TXN_ASK_MS},
+        .entry_bytes_max = config->entry_bytes_max - WIRE_ENTRY_HEADER_SIZE,
+    };
+    return shard_txns_new(&txns, service->machine, service->allocator);
+}
+
 enum torc_status shard_service_new(const struct shard_service_config *config,
                                    const struct shard_birth *birth, struct store_kv *kv,
                                    struct base_pool *pool, const struct base_allocator *allocator,
@@ -95,6 +115,8 @@ enum torc_status shard_service_new(const struct shard_service_config *config,
     service->config = *config;
     service->machine = machine;
     service->pending = shard_pending_new(allocator, config->pending_max);
+    service->waiting = service->blocked = shard_waiting_empty(allocator);
+    service->txns = txns_new(service);
     service->outcomes = shard_outcomes_new(allocator);
     service->answers = shard_outcomes_new(allocator);
     service->reads = base_alloc_zero(allocator, config->read_batches_max * sizeof(*service->reads));
@@ -126,7 +148,11 @@ void shard_service_free(struct shard_service *service)
         base_buffer_unref(service->reads[i].requests);
     base_free(allocator, service->reads,
               service->config.read_batches_max * sizeof(*service->reads));
-    base_array_free(allocator, service->waiting.bytes, &service->waiting.capacity, 1);
+    shard_waiting_fini(&service->waiting);
+    shard_waiting_fini(&service->blocked);
+    base_array_free(allocator, service->owners, &service->owners_capacity,
+                    sizeof(*service->owners));
+    shard_txns_free(service->txns);
     list_free(service, &service->usual_reads);
     list_free(service, &service->quorum_reads);
     shard_outcomes_free(service->outcomes);
@@ -239,44 +265,6 @@ bool shard_service_leads(const struct shard_service *service)
 /* ---- Writes
  * --------------------------------------------------------------------------------------- */
 
-static struct base_bytes waiting_bytes(const struct service_waiting *waiting)
-{
-    return base_bytes_of(waiting->bytes + waiting->first, waiting->end - waiting->first);
-}
-
-static void waiting_drop(struct shard_service *service, size_t size)
-{
-    struct service_waiting *waiting = &service->waiting;
-    waiting->first += size;
-    TORC_ASSERT(waiting->first <= waiting->end);
-    if (waiting->first < waiting->end)
-        return;
-    waiting->first = waiting->end = 0;
-    if (waiting->capacity <= SERVICE_WAITING_KEPT_MAX)
-        return;
-    base_array_free(service->allocator, waiting->bytes, &waiting->capacity, 1);
-    waiting->bytes = NULL;
-}
-
-/* False: too much waits already. */
-static bool waiting_add(struct shard_service *service, struct base_bytes request)
-{
-    struct service_waiting *waiting = &service->waiting;
-    size_t size = waiting->end - waiting->first;
-    if (size > 0 && size + request.size > SERVICE_WAITING_MAX)
-        return false;
-    if (waiting->first > 0) {
-        memmove(waiting->bytes, waiting->bytes + waiting->first, size);
-        waiting->first = 0;
-        waiting->end = size;
-    }
-    waiting->bytes = base_array_reserve(service->allocator, waiting->bytes, &waiting->capacity,
-                                        size + request.size, 1);
-    memcpy(waiting->bytes + size, request.data, request.size);
-    waiting->end += request.size;
-    return true;
-}
-
 static struct wire_request request_at(const struct shard_service *service, struct base_bytes bytes)
 {
     struct wire_request request;
@@ -290,7 +278,7 @@ static struct wire_request request_at(const struct shard_service *service, struc
 static enum torc_status propose_entry(struct shard_service *service, uint64_t stamp,
                                       struct shard_turn *turn)
 {
-    struct base_bytes waiting = waiting_bytes(&service->waiting);
+    struct base_bytes waiting = shard_waiting_bytes(&service->waiting);
     size_t size = 0, next = wire_request_size(waiting);
     uint32_t count = 0;
     do {
@@ -308,20 +296,21 @@ static enum torc_status propose_entry(struct shard_service *service, uint64_t st
     enum torc_status status = shard_group_propose(service->group, entry, turn->now_ms);
     base_buffer_unref(entry);
     if (status == TORC_OK)
-        waiting_drop(service, size);
+        shard_waiting_drop(&service->waiting, size);
     return status;
 }
 
 /* What waits was not proposed: nothing happened, and the answer says so. */
-static void refuse_waiting(struct shard_service *service, struct shard_turn *turn)
+static void refuse_waiting(struct shard_service *service, struct shard_waiting *waiting,
+                           struct shard_turn *turn)
 {
     uint32_t leader = shard_service_leader_node(service);
-    for (struct base_bytes rest; (rest = waiting_bytes(&service->waiting)).size > 0;) {
+    for (struct base_bytes rest; (rest = shard_waiting_bytes(waiting)).size > 0;) {
         struct wire_request request = request_at(service, rest);
         uint64_t route;
         if (shard_pending_take(service->pending, request.client, request.number, &route))
             answer_status(service, turn, route, WIRE_NOT_LEADER, request.number, leader);
-        waiting_drop(service, request.encoded.size);
+        shard_waiting_drop(waiting, request.encoded.size);
     }
 }
 
@@ -338,8 +327,71 @@ static void propose_waiting(struct shard_service *service, const struct shard_cl
         if (status == TORC_FULL)
             return;
         if (status != TORC_OK)
-            refuse_waiting(service, turn);
+            refuse_waiting(service, &service->waiting, turn);
     }
+}
+
+/* Those whose locks have gone wait for an entry again, in their order. False: some find no room. */
+static bool unblock(struct shard_service *service)
+{
+    struct base_bytes rest = shard_waiting_bytes(&service->blocked);
+    struct shard_waiting kept = shard_waiting_empty(service->allocator);
+    bool all = true;
+    if (!service->unlocked || rest.size == 0)
+        return true;
+    while (rest.size > 0) {
+        struct wire_request request = request_at(service, rest);
+        bool barred = shard_txn_bars(service->machine, &request);
+        bool moved = !barred && shard_waiting_add(&service->waiting, request.encoded);
+        all &= barred || moved;
+        if (!moved) {
+            bool added = shard_waiting_add(&kept, request.encoded);
+            TORC_ASSERT(added);
+        }
+        rest = base_bytes_of(rest.data + request.encoded.size, rest.size - request.encoded.size);
+    }
+    shard_waiting_fini(&service->blocked);
+    service->blocked = kept;
+    return all;
+}
+
+/* Where the keys of a request are. False: it is to be taken like one of this group alone. */
+static bool is_spread(struct shard_service *service, const struct wire_request *request)
+{
+    unsigned vnode_bits = service->config.machine.vnode_bits;
+    uint32_t group = service->config.machine.group;
+    bool spread = false, writes = false;
+    struct wire_op op;
+    size_t cursor = 0;
+    service->owners =
+        base_array_reserve(service->allocator, service->owners, &service->owners_capacity,
+                           request->op_count, sizeof(*service->owners));
+    for (uint16_t i = 0; wire_op_next(request, &cursor, &op); i++) {
+        uint32_t vnode = ring_vnode(ring_token(op.key, vnode_bits), vnode_bits);
+        bool own = op.key.size > 0 && shard_machine_owns(service->machine, vnode);
+        /* Who is told "moved" by this group asks whoever owns the first key that it writes. */
+        if (op.key.size == 0 || (!own && wire_op_writes(op.type) && !writes) ||
+            (!own && service->config.map->version == 0))
+            return false;
+        writes |= wire_op_writes(op.type);
+        service->owners[i] = own ? group : service->config.map->owners[vnode];
+        if (!own && service->owners[i] == group)
+            return false; /* The map is older than the group's state. */
+        spread |= !own;
+    }
+    return spread;
+}
+
+/* Begins a transaction over several groups: its outcome comes later. */
+static enum torc_status begin_spread(struct shard_service *service,
+                                     const struct wire_request *request, uint64_t stamp,
+                                     uint64_t now_ms)
+{
+    if (!shard_txns_leads(service->txns))
+        return TORC_BUSY;
+    uint64_t last_ms = base_hlc_to_ms(request->last_time), stamp_ms = base_hlc_to_ms(stamp);
+    uint64_t left_ms = last_ms > stamp_ms ? last_ms - stamp_ms : 0;
+    return shard_txns_begin(service->txns, request, service->owners, now_ms + left_ms);
 }
 
 /* Takes one request that writes: it waits for an entry, or is answered. */
@@ -364,9 +416,20 @@ static void admit_write(struct shard_service *service, const struct wire_request
                       request->number, internal ? TORC_INVALID : 0);
         return;
     }
-    if (status != TORC_OK || shard_pending_is_full(service->pending) ||
-        !waiting_add(service, request->encoded)) {
-        answer_status(service, turn, route, WIRE_BUSY, request->number, 0);
+    bool spread = request->op_count > 1 && is_spread(service, request);
+    if (status == TORC_OK && shard_pending_is_full(service->pending))
+        status = TORC_BUSY;
+    if (status == TORC_OK && spread) {
+        status = begin_spread(service, request, stamp, turn->now_ms);
+    } else if (status == TORC_OK) {
+        bool barred = shard_txn_bars(service->machine, request);
+        struct shard_waiting *list = barred ? &service->blocked : &service->waiting;
+        status = shard_waiting_add(list, request->encoded) ? TORC_OK : TORC_BUSY;
+    }
+    if (status != TORC_OK) {
+        bool large = status == TORC_TOO_LARGE;
+        answer_status(service, turn, route, large ? WIRE_REFUSED : WIRE_BUSY, request->number,
+                      large ? TORC_TOO_LARGE : 0);
         return;
     }
     shard_pending_add(service->pending, request->client, request->number, route);
@@ -385,7 +448,7 @@ static void free_reads(struct shard_service *service, uint32_t slot)
     struct service_reads *reads = &service->reads[slot];
     if (reads->again)
         service->reads_again--;
-    reads->again = false;
+    reads->again = reads->locked = false;
     base_buffer_unref(reads->requests);
     reads->requests = NULL;
     reads->answered = 0;
@@ -490,6 +553,8 @@ static void evaluate_reads(struct shard_service *service, uint32_t slot, struct 
             service->tick_wanted |= status == TORC_STALE;
             if (status == TORC_STALE)
                 read_again(service, slot);
+            else if (status == TORC_BUSY)
+                reads->locked = true;
             else
                 refuse_reads(service, slot, WIRE_REFUSED, (uint64_t)status, turn);
             return;
@@ -548,7 +613,9 @@ static void on_read(void *state, const struct consensus_read *read, struct shard
 static void stop_leading(struct shard_service *service, struct shard_turn *turn)
 {
     uint64_t number, route;
-    refuse_waiting(service, turn);
+    shard_txns_retire(service->txns);
+    refuse_waiting(service, &service->waiting, turn);
+    refuse_waiting(service, &service->blocked, turn);
     while (shard_pending_take_oldest(service->pending, &number, &route))
         answer_status(service, turn, route,
                       TORC_MUTANT(DEPOSED_SAYS_NOT_LEADER) ? WIRE_NOT_LEADER : WIRE_NO_ANSWER,
@@ -663,6 +730,31 @@ static enum torc_status on_apply(void *state, const struct shard_apply *apply,
     return shard_machine_apply(service->machine, apply, batch, service->outcomes);
 }
 
+/* Sends an outcome to who waits for it here, if anybody does. */
+static void answer_pending(struct shard_service *service, struct wire_client_id client,
+                           uint64_t number, struct base_bytes answer, struct shard_turn *turn)
+{
+    uint64_t route;
+    if (!shard_pending_take(service->pending, client, number, &route))
+        return;
+    if (TORC_MUTANT(OUTCOME_TO_WRONG_ROUTE))
+        route ^= UINT64_C(1) << 32;
+    shard_replies_add(&turn->replies, turn->allocator, route, shard_group_id(service->group),
+                      answer);
+}
+
+/* A request that met a lock when it was applied, and did nothing, waits for the lock. */
+static void block(struct shard_service *service, const struct shard_outcome *outcome,
+                  struct shard_turn *turn)
+{
+    uint64_t route;
+    if (!shard_pending_has(service->pending, outcome->client, outcome->number) ||
+        shard_waiting_add(&service->blocked, outcome->answer))
+        return;
+    if (shard_pending_take(service->pending, outcome->client, outcome->number, &route))
+        answer_status(service, turn, route, WIRE_BUSY, outcome->number, 0);
+}
+
 static void on_applied(void *state, struct shard_turn *turn)
 {
     struct shard_service *service = state;
@@ -670,13 +762,13 @@ static void on_applied(void *state, struct shard_turn *turn)
     size_t cursor = 0;
     struct shard_outcome outcome;
     while (shard_outcomes_next(service->outcomes, &cursor, &outcome)) {
-        uint64_t route;
-        TORC_ASSERT(outcome.kind == SHARD_ANSWERED); /* Nobody proposes anything else yet. */
-        if (shard_pending_take(service->pending, outcome.client, outcome.number, &route))
-            shard_replies_add(&turn->replies, turn->allocator,
-                              TORC_MUTANT(OUTCOME_TO_WRONG_ROUTE) ? route ^ UINT64_C(1) << 32
-                                                                  : route,
-                              shard_group_id(service->group), outcome.answer);
+        if (outcome.kind == SHARD_ANSWERED)
+            answer_pending(service, outcome.client, outcome.number, outcome.answer, turn);
+        else if (outcome.kind == SHARD_LOCKED)
+            block(service, &outcome, turn);
+        else
+            shard_txns_applied(service->txns, &outcome);
+        service->unlocked |= outcome.kind == SHARD_TXN_END || outcome.kind == SHARD_TXN_COMMIT;
     }
     shard_outcomes_clear(service->outcomes);
 }
@@ -766,6 +858,17 @@ static void propose_own_work(struct shard_service *service, const struct shard_c
     }
 }
 
+/* Those that met a lock, when one has gone. */
+static void unlock_reads(struct shard_service *service)
+{
+    for (uint32_t i = 0; i < service->config.read_batches_max && service->unlocked; i++) {
+        if (service->reads[i].requests == NULL || !service->reads[i].locked)
+            continue;
+        service->reads[i].locked = false;
+        read_again(service, i);
+    }
+}
+
 /* Reads that met an expired key, or a stalled state, begin again from the start. */
 static void begin_reads_again(struct shard_service *service, struct shard_turn *turn)
 {
@@ -782,6 +885,50 @@ static void begin_reads_again(struct shard_service *service, struct shard_turn *
     }
 }
 
+/* ---- Transactions
+ * -------------------------------------------------------------------------------- */
+
+struct service_at_turn { /* The context of a sink. */
+    struct shard_service *service;
+    struct shard_turn *turn;
+};
+
+static bool txn_propose(void *context, struct base_bytes request)
+{
+    struct service_at_turn *at = context;
+    return shard_waiting_add(&at->service->waiting, request);
+}
+
+static void txn_send(void *context, const struct shard_txn_message *message)
+{
+    struct service_at_turn *at = context;
+    at->turn->transaction(at->turn->context, message);
+}
+
+static void txn_answer(void *context, struct wire_client_id client, uint64_t number,
+                       struct base_bytes answer)
+{
+    struct service_at_turn *at = context;
+    answer_pending(at->service, client, number, answer, at->turn);
+}
+
+static void lead_transactions(struct shard_service *service, const struct consensus_info *info,
+                              struct shard_turn *turn)
+{
+    struct service_at_turn at = {service, turn};
+    struct shard_txns_sink sink = {txn_propose, txn_send, txn_answer, &at};
+    if (!shard_txns_leads(service->txns))
+        shard_txns_lead(service->txns, info->ballot, turn->now_ms);
+    if (shard_txns_wake_at(service->txns) <= turn->now_ms)
+        shard_txns_turn(service->txns, turn->now_ms, &sink);
+}
+
+enum torc_status shard_service_transaction(struct shard_service *service,
+                                           const struct shard_txn_message *message)
+{
+    return shard_txns_receive(service->txns, message);
+}
+
 void shard_service_lead(struct shard_service *service, const struct shard_clocks *clocks,
                         struct shard_turn *turn)
 {
@@ -794,6 +941,10 @@ void shard_service_lead(struct shard_service *service, const struct shard_clocks
     if (!info.serving || info.transferring || shard_group_is_stalled(service->group))
         return;
     propose_own_work(service, clocks, turn);
+    lead_transactions(service, &info, turn);
+    unlock_reads(service);
+    service->unlocked = !unblock(service);
+    propose_waiting(service, clocks, turn);
     if (service->reads_again > 0)
         begin_reads_again(service, turn);
 }
@@ -802,7 +953,10 @@ bool shard_service_has_work(const struct shard_service *service)
 {
     struct shard_machine_info machine;
     shard_machine_info(service->machine, &machine);
-    return service->leading && service->reads_again > 0 && machine.applied >= service->own_slot &&
+    bool reads = service->reads_again > 0 && machine.applied >= service->own_slot;
+    bool txns = shard_txns_leads(service->txns) && shard_txns_wake_at(service->txns) == 0;
+    bool unblocks = service->unlocked && service->blocked.end > 0;
+    return service->leading && (reads || txns || unblocks) &&
            !shard_group_is_stalled(service->group);
 }
 
@@ -811,12 +965,16 @@ uint64_t shard_service_wake_at(const struct shard_service *service,
 {
     struct shard_machine_info machine;
     shard_machine_info(service->machine, &machine);
-    if (!service->leading || machine.next_expiry_ms == 0 || machine.applied < service->own_slot ||
-        shard_group_is_stalled(service->group))
+    if (!service->leading || shard_group_is_stalled(service->group))
         return UINT64_MAX;
+    uint64_t wake_at = shard_txns_wake_at(service->txns);
+    if (machine.next_expiry_ms == 0 || machine.applied < service->own_slot)
+        return wake_at;
     uint64_t clock_ms = median_ms(service, clocks, now_ms);
-    return machine.next_expiry_ms <= clock_ms ? now_ms + 1
-                                              : now_ms + (machine.next_expiry_ms - clock_ms);
+    uint64_t expiry_at = machine.next_expiry_ms <= clock_ms
+                             ? now_ms + 1
+                             : now_ms + (machine.next_expiry_ms - clock_ms);
+    return expiry_at < wake_at ? expiry_at : wake_at;
 }
 
 const struct shard_machine *shard_service_machine(const struct shard_service *service)
@@ -833,5 +991,6 @@ void shard_service_check(const struct shard_service *service)
 {
     shard_machine_check(service->machine);
     shard_group_check(service->group);
+    shard_txns_check(service->txns);
     TORC_ASSERT(shard_pending_count(service->pending) <= service->config.pending_max);
 }

@@ -17,7 +17,9 @@
 #include "shard/codec.h"
 #include "shard/group.h"
 #include "shard/machine.h"
+#include "shard/map.h"
 #include "shard/turn.h"
+#include "shard/txns.h"
 
 struct shard_service; /* Opaque. */
 
@@ -34,6 +36,8 @@ struct shard_service_config {
     enum consensus_read_mode read_mode;
     uint32_t entries_max;   /* Proposed and not chosen yet, past which writes wait for the next. */
     size_t entry_bytes_max; /* Of one entry: what a record of the log and a message can hold. */
+    const struct shard_map *map; /* Who owns what, as far as is known; borrowed. */
+    uint64_t seed;               /* For pauses of transactions that give way. */
 };
 
 /* Opens the machine over kv. `birth` gives the genesis; it, kv, pool and allocator are borrowed for
@@ -67,6 +71,10 @@ void shard_service_lead(struct shard_service *service, const struct shard_clocks
                         struct shard_turn *turn);
 /* Whether shard_service_lead would do something more now. */
 bool shard_service_has_work(const struct shard_service *service);
+
+/* A message about a transaction to this group. TORC_OK, TORC_MALFORMED. */
+enum torc_status shard_service_transaction(struct shard_service *service,
+                                           const struct shard_txn_message *message);
 
 /* The requester has used sequences up to here: what of it did not arrive is lost. */
 void shard_service_heard(struct shard_service *service, uint64_t route, uint64_t sequence);

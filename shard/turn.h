@@ -95,6 +95,8 @@ struct shard_turn {
     struct shard_replies replies;
     /* Where messages to a node are collected; NULL when the node is not known. */
     struct shard_codec_outbox *(*outbox)(void *context, uint32_t node);
+    /* Sends a message to the leader of another group, as far as that is known. */
+    void (*transaction)(void *context, const struct shard_txn_message *message);
     void *context;
     struct shard_load *loads;
     size_t load_count, loads_capacity;

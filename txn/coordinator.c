@@ -37,6 +37,11 @@ struct txn {
     struct txn *gone_next;
 };
 
+struct question {
+    struct txn_attempt attempt;
+    uint32_t group;
+};
+
 /* Invariant: live attempts of `ballot` have distinct counters of at most `counter`. */
 struct txn_coordinator {
     const struct base_allocator *allocator;
@@ -50,6 +55,8 @@ struct txn_coordinator {
     struct txn *gone;  /* To be freed in the next turn: actions point to them. */
     struct txn_action *actions;
     size_t action_count, action_capacity;
+    struct question *asks;
+    size_t ask_count, ask_capacity;
     struct base_prng prng;
 };
 
@@ -131,7 +138,7 @@ void txn_coordinator_retire(struct txn_coordinator *coordinator)
 {
     while (coordinator->txn_count > 0)
         txn_leave(coordinator, coordinator->txn_count - 1);
-    coordinator->open_count = 0;
+    coordinator->open_count = coordinator->ask_count = 0;
     coordinator->leading = false;
 }
 
@@ -145,6 +152,8 @@ void txn_coordinator_free(struct txn_coordinator *coordinator)
                     sizeof(*coordinator->txns));
     base_array_free(coordinator->allocator, coordinator->actions, &coordinator->action_capacity,
                     sizeof(*coordinator->actions));
+    base_array_free(coordinator->allocator, coordinator->asks, &coordinator->ask_capacity,
+                    sizeof(*coordinator->asks));
     base_free(coordinator->allocator, coordinator, sizeof(*coordinator));
 }
 
@@ -333,6 +342,25 @@ void txn_coordinator_acknowledged(struct txn_coordinator *coordinator,
         txn->state = TXN_FORGETTING;
 }
 
+void txn_coordinator_abandon(struct txn_coordinator *coordinator, const struct txn_attempt *attempt)
+{
+    struct txn *txn = find_txn(coordinator, attempt);
+    TORC_ASSERT(txn != NULL && txn->state == TXN_DECIDED);
+    txn->state = TXN_REFUSED;
+    txn->refused_by = coordinator->config.group;
+}
+
+void txn_coordinator_asked(struct txn_coordinator *coordinator, const struct txn_attempt *attempt,
+                           uint32_t group)
+{
+    if (!coordinator->leading || coordinator->ask_count == coordinator->config.asks_max)
+        return;
+    coordinator->asks =
+        base_array_reserve(coordinator->allocator, coordinator->asks, &coordinator->ask_capacity,
+                           coordinator->ask_count + 1, sizeof(*coordinator->asks));
+    coordinator->asks[coordinator->ask_count++] = (struct question){*attempt, group};
+}
+
 void txn_coordinator_forgotten(struct txn_coordinator *coordinator,
                                const struct txn_attempt *attempt)
 {
@@ -345,14 +373,37 @@ void txn_coordinator_forgotten(struct txn_coordinator *coordinator,
 
 /* ---- The turn ------------------------------------------------------------------------------- */
 
-static void act(struct txn_coordinator *coordinator, const struct txn *txn,
-                enum txn_action_type type, uint32_t group, struct base_bytes bytes)
+static void action_add(struct txn_coordinator *coordinator, const struct txn_action *action)
 {
     coordinator->actions = base_array_reserve(
         coordinator->allocator, coordinator->actions, &coordinator->action_capacity,
         coordinator->action_count + 1, sizeof(*coordinator->actions));
-    coordinator->actions[coordinator->action_count++] = (struct txn_action){
+    coordinator->actions[coordinator->action_count++] = *action;
+}
+
+static void act(struct txn_coordinator *coordinator, const struct txn *txn,
+                enum txn_action_type type, uint32_t group, struct base_bytes bytes)
+{
+    struct txn_action action = {
         .type = type, .attempt = txn->attempt, .age = txn->age, .group = group, .bytes = bytes};
+    action_add(coordinator, &action);
+}
+
+static void asks_answer(struct txn_coordinator *coordinator)
+{
+    for (size_t i = 0; i < coordinator->ask_count; i++) {
+        const struct question *ask = &coordinator->asks[i];
+        enum txn_word word = txn_coordinator_word(coordinator, &ask->attempt);
+        struct txn_action action = {
+            .type = word == TXN_WORD_COMMIT ? TXN_SEND_COMMIT : TXN_SEND_ABORT,
+            .attempt = ask->attempt,
+            .group = ask->group,
+            .bytes = {NULL, 0},
+        };
+        if (word != TXN_WORD_NONE)
+            action_add(coordinator, &action);
+    }
+    coordinator->ask_count = 0;
 }
 
 static void ask_votes(struct txn_coordinator *coordinator, struct txn *txn, uint64_t now_ms)
@@ -468,6 +519,7 @@ void txn_coordinator_turn(struct txn_coordinator *coordinator, uint64_t now_ms,
     uint64_t wake_at_ms = UINT64_MAX;
     gone_free(coordinator);
     coordinator->action_count = 0;
+    asks_answer(coordinator);
     for (size_t i = 0; i < coordinator->txn_count;) {
         struct txn *txn = coordinator->txns[i];
         if (is_open(txn) && open_turn(coordinator, txn, now_ms)) {

@@ -41,6 +41,7 @@ struct txn_coordinator_config {
     uint32_t transactions_max; /* At once, those that are only to be finished not counted. */
     uint32_t attempts_max;     /* Begun above the mark: what participants have to remember. */
     uint32_t resend_ms;        /* What is unanswered for so long is sent again. */
+    uint32_t asks_max;         /* Answered in one turn; others ask again. */
     uint32_t pause_ms;         /* Before the second attempt; doubles up to pause_max_ms, and */
     uint32_t pause_max_ms;     /* half of each is drawn. */
     uint64_t seed;             /* For the drawing. */
@@ -99,6 +100,14 @@ void txn_coordinator_committed(struct txn_coordinator *coordinator,
 /* A group has applied the commit. What is not waited for is ignored. */
 void txn_coordinator_acknowledged(struct txn_coordinator *coordinator,
                                   const struct txn_attempt *attempt, uint32_t group);
+/* What was to be proposed never will be (PROPOSE_COMMIT): it ends like one to which this group has
+ * voted NO. */
+void txn_coordinator_abandon(struct txn_coordinator *coordinator,
+                             const struct txn_attempt *attempt);
+/* A participant asks how an attempt of this group has ended: it is told in the next turn, if that
+ * is to be said here. */
+void txn_coordinator_asked(struct txn_coordinator *coordinator, const struct txn_attempt *attempt,
+                           uint32_t group);
 /* FORGET is applied. */
 void txn_coordinator_forgotten(struct txn_coordinator *coordinator,
                                const struct txn_attempt *attempt);
@@ -109,7 +118,7 @@ void txn_coordinator_forgotten(struct txn_coordinator *coordinator,
 enum txn_action_type {
     TXN_SEND_PREPARE = 1, /* To `group`: `bytes` is its part's request. */
     TXN_SEND_COMMIT,      /* To `group`. */
-    TXN_SEND_ABORT,       /* To `group`. Once: who does not hear it asks. */
+    TXN_SEND_ABORT,       /* To `group`. Once, and to who asks. */
     TXN_PROPOSE_COMMIT,   /* Until it is proposed, or its deadline has come. */
     TXN_PROPOSE_FORGET,   /* Until it is proposed. */
     TXN_GIVE_UP,          /* Nothing was done, and nothing will be. `group` has voted NO, and
@@ -146,7 +155,7 @@ uint32_t txn_coordinator_group(const struct txn_coordinator *coordinator,
 /* Below this attempt all of this group are over: what every message of it carries. */
 struct txn_attempt txn_coordinator_mark(const struct txn_coordinator *coordinator);
 
-/* A participant asks how an attempt of this group has ended. */
+/* What is said of how an attempt of this group has ended. */
 enum txn_word {
     TXN_WORD_NONE = 1, /* Not to be said here, or not yet. */
     TXN_WORD_COMMIT,

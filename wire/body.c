@@ -133,6 +133,8 @@ const ProtobufCMessageDescriptor *wire_body_descriptor(enum wire_type type)
         return &torc__wire__status_request__descriptor;
     case WIRE_TYPE_STATUS:
         return &torc__wire__status_reply__descriptor;
+    case WIRE_TYPE_TRANSACTION:
+        return &torc__wire__transaction__descriptor;
     }
     TORC_ASSERT(!"a message type without a body");
     return NULL;

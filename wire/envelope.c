@@ -149,6 +149,8 @@ const char *wire_type_name(enum wire_type type)
         return "status_request";
     case WIRE_TYPE_STATUS:
         return "status";
+    case WIRE_TYPE_TRANSACTION:
+        return "transaction";
     }
     return "unknown";
 }

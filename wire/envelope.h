@@ -37,7 +37,8 @@ enum { WIRE_ENVELOPE_SIZE = 96, WIRE_ENVELOPE_VERSION = 1, WIRE_ID_SIZE = 16 };
     X(WIRE_TYPE_PLACE, 9)       /* node or admin -> leader of group 0: change the map */           \
     X(WIRE_TYPE_RESULT, 10)     /* the answer to INIT and PLACE */                                 \
     X(WIRE_TYPE_STATUS_REQUEST, 11) /* anybody -> node */                                          \
-    X(WIRE_TYPE_STATUS, 12)         /* its answer */
+    X(WIRE_TYPE_STATUS, 12)         /* its answer */                                               \
+    X(WIRE_TYPE_TRANSACTION, 13)    /* leader of a group -> leader of another */
 
 enum wire_type {
 #define WIRE_TYPE_ENUM(name, number) name = number,

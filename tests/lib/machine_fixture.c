@@ -175,7 +175,7 @@ struct wire_answer fixture_answer(const struct fixture *fixture, uint64_t number
     struct shard_outcome outcome;
     struct base_bytes found = {0};
     for (size_t cursor = 0; shard_outcomes_next(fixture->outcomes, &cursor, &outcome);) {
-        if (outcome.number == number)
+        if (outcome.kind == SHARD_ANSWERED && outcome.number == number)
             found = outcome.answer;
     }
     struct wire_answer answer;

@@ -65,7 +65,7 @@ struct trio {
     Torc__Wire__StatusReply *status;
     Torc__Wire__Welcome *welcome;
     enum wire_type lost;
-    uint64_t sent[WIRE_TYPE_STATUS + 1], sent_to_a_life[WIRE_TYPE_STATUS + 1];
+    uint64_t sent[WIRE_TYPE_TRANSACTION + 1], sent_to_a_life[WIRE_TYPE_TRANSACTION + 1];
     uint64_t loads;
     size_t largest;
     struct shard_node_config config;
@@ -708,18 +708,20 @@ uint32_t trio_group_of(struct trio *trio, const char *key)
     return trio->map.owners[ring_vnode(token, TRIO_VNODE_BITS)];
 }
 
-static bool request_ask(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
-                        uint64_t last_time, uint8_t flags, uint64_t ms,
-                        struct trio_answer *ret_answer)
+/* To the group that owns the key of the first operation. */
+static bool request_ask(struct trio *trio, uint32_t node, uint64_t number,
+                        const struct wire_op *ops, uint16_t op_count, uint64_t last_time,
+                        uint8_t flags, uint64_t ms, struct trio_answer *ret_answer)
 {
     static uint8_t request[1 << 16];
     size_t size = wire_request_begin(request, sizeof(request), (struct wire_client_id){7, 7},
                                      number, last_time, flags);
-    size += wire_op_write(request + size, sizeof(request) - size, op);
-    wire_request_end(request, size, 1);
+    for (uint16_t i = 0; i < op_count; i++)
+        size += wire_op_write(request + size, sizeof(request) - size, &ops[i]);
+    wire_request_end(request, size, op_count);
     char key[256];
-    memcpy(key, op->key.data, op->key.size);
-    key[op->key.size] = '\0';
+    memcpy(key, ops->key.data, ops->key.size);
+    key[ops->key.size] = '\0';
     Torc__Wire__Request body = TORC__WIRE__REQUEST__INIT;
     body.group = trio_group_of(trio, key);
     body.request_count = 1;
@@ -735,14 +737,20 @@ static bool request_ask(struct trio *trio, uint32_t node, uint64_t number, const
 bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
                   uint64_t ms, struct trio_answer *ret_answer)
 {
+    return trio_request_ops(trio, node, number, op, 1, ms, ret_answer);
+}
+
+bool trio_request_ops(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *ops,
+                      uint16_t op_count, uint64_t ms, struct trio_answer *ret_answer)
+{
     uint64_t last_time = base_hlc_from_ms(trio->now_ms + TRIO_WALL_OFFSET_MS + 30000);
-    return request_ask(trio, node, number, op, last_time, 0 /* flags */, ms, ret_answer);
+    return request_ask(trio, node, number, ops, op_count, last_time, 0 /* flags */, ms, ret_answer);
 }
 
 bool trio_request_stale(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
                         uint64_t age_ms, uint64_t ms, struct trio_answer *ret_answer)
 {
-    return request_ask(trio, node, number, op, age_ms, WIRE_REQUEST_STALE, ms, ret_answer);
+    return request_ask(trio, node, number, op, 1, age_ms, WIRE_REQUEST_STALE, ms, ret_answer);
 }
 
 /* ---- Looking

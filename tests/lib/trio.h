@@ -118,6 +118,9 @@ const struct shard_map *trio_map(struct trio *trio);
  * up to `ms`; false: no answer. */
 bool trio_request(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
                   uint64_t ms, struct trio_answer *ret_answer);
+/* The same for several operations, the first of which writes. */
+bool trio_request_ops(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *ops,
+                      uint16_t op_count, uint64_t ms, struct trio_answer *ret_answer);
 /* The same for a read that may be so many milliseconds old. */
 bool trio_request_stale(struct trio *trio, uint32_t node, uint64_t number, const struct wire_op *op,
                         uint64_t age_ms, uint64_t ms, struct trio_answer *ret_answer);

@@ -256,7 +256,7 @@ Test(node, garbage_is_refused_and_counted)
         size_t size = base_prng_range(&prng, 0, sizeof(bytes));
         for (size_t at = 0; at < size; at++)
             bytes[at] = (uint8_t)base_prng_range(&prng, 0, i % 2 == 0 ? 255 : 12);
-        enum wire_type type = (enum wire_type)base_prng_range(&prng, 1, WIRE_TYPE_STATUS);
+        enum wire_type type = (enum wire_type)base_prng_range(&prng, 1, WIRE_TYPE_TRANSACTION);
         struct wire_envelope envelope = from_node(trio, 2 + (uint32_t)i % 2, type);
         if (i % 3 == 0)
             envelope.node = 0;
@@ -403,7 +403,7 @@ Test(node, only_consensus_is_for_one_life)
     trio_kill(trio, 2);
     trio_start(trio, 2);
     trio_run(trio, 1000);
-    for (enum wire_type type = 1; type <= WIRE_TYPE_STATUS; type++) {
+    for (enum wire_type type = 1; type <= WIRE_TYPE_TRANSACTION; type++) {
         bool between_lives = trio_sent_to_a_life(trio, type) > 0;
         cr_assert_eq(between_lives, type == WIRE_TYPE_CONSENSUS, "type %d", type);
     }

@@ -9,6 +9,7 @@ enum { HOME = 2, RESEND_MS = 100, PAUSE_MS = 10, DEADLINE_MS = 5000 };
 static const struct txn_coordinator_config config = {.group = HOME,
                                                      .transactions_max = 4,
                                                      .attempts_max = 6,
+                                                     .asks_max = 2,
                                                      .resend_ms = RESEND_MS,
                                                      .pause_ms = PAUSE_MS,
                                                      .pause_max_ms = 40,
@@ -256,6 +257,30 @@ Test(coordinator, the_mark_waits_for_the_oldest)
     turn(&bench, 2);
     mark = txn_coordinator_mark(bench.coordinator);
     cr_assert_eq(mark.counter, 2);
+    bench_end(&bench);
+}
+
+/* Who asks is told what is to be said, as soon as it is; what cannot be committed is given up. */
+Test(coordinator, who_asks_is_told)
+{
+    struct bench bench;
+    struct txn_attempt first = attempt_of(1), old = {HOME, {4, 1, 1}, 1};
+    bench_begin(&bench);
+    cr_assert_eq(begin(&bench), TORC_OK);
+    turn(&bench, 1);
+    txn_coordinator_asked(bench.coordinator, &first, 7);
+    txn_coordinator_asked(bench.coordinator, &old, 8);
+    txn_coordinator_asked(bench.coordinator, &old, 9); /* Over the bound: it asks again. */
+    turn(&bench, 2);
+    cr_assert_eq(bench.ready.action_count, 1);
+    cr_assert_eq(count(&bench, TXN_SEND_ABORT, 8), 1);
+    vote(&bench, 1, HOME, TXN_VOTE_YES);
+    vote(&bench, 1, 7, TXN_VOTE_YES);
+    txn_coordinator_abandon(bench.coordinator, &first);
+    txn_coordinator_asked(bench.coordinator, &first, 7);
+    turn(&bench, 3);
+    cr_assert_eq(count(&bench, TXN_SEND_ABORT, 7), 2);
+    cr_assert_eq(count(&bench, TXN_GIVE_UP, HOME), 1);
     bench_end(&bench);
 }
 

@@ -218,6 +218,7 @@ static void leader_begin(struct world *world, struct group *group)
     struct txn_coordinator_config coordinator = {.group = group->id,
                                                  .transactions_max = 8,
                                                  .attempts_max = 1000,
+                                                 .asks_max = 100,
                                                  .resend_ms = 15,
                                                  .pause_ms = 2,
                                                  .pause_max_ms = 40,
@@ -532,18 +533,6 @@ static void hear_prepare(struct world *world, struct leader *leader, const struc
     txn_voter_prepare(leader->voter, &prepare);
 }
 
-static void hear_ask(struct world *world, struct leader *leader, const struct message *message)
-{
-    enum txn_word word = txn_coordinator_word(leader->coordinator, &message->attempt);
-    struct message answer = {.type = word == TXN_WORD_COMMIT ? COMMIT : ABORT,
-                             .from = message->to,
-                             .to = message->from,
-                             .attempt = message->attempt,
-                             .mark = txn_coordinator_mark(leader->coordinator)};
-    if (word != TXN_WORD_NONE)
-        send(world, &answer);
-}
-
 /* To the leader, or to the one that believes to be. */
 static void deliver(struct world *world, const struct message *message)
 {
@@ -573,7 +562,7 @@ static void deliver(struct world *world, const struct message *message)
         txn_coordinator_acknowledged(leader->coordinator, &message->attempt, message->from);
         break;
     case ASK:
-        hear_ask(world, leader, message);
+        txn_coordinator_asked(leader->coordinator, &message->attempt, message->from);
         break;
     }
 }

@@ -60,7 +60,8 @@ Test(wire, body_of_each_type)
                   {WIRE_TYPE_PLACE, "torc.wire.Place"},
                   {WIRE_TYPE_RESULT, "torc.wire.Result"},
                   {WIRE_TYPE_STATUS_REQUEST, "torc.wire.StatusRequest"},
-                  {WIRE_TYPE_STATUS, "torc.wire.StatusReply"}};
+                  {WIRE_TYPE_STATUS, "torc.wire.StatusReply"},
+                  {WIRE_TYPE_TRANSACTION, "torc.wire.Transaction"}};
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++)
         cr_assert_str_eq(wire_body_descriptor(bodies[i].type)->name, bodies[i].name);
 }

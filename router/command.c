@@ -370,8 +370,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_MSETNX, "msetnx", -3, ROUTER_FLAG_WRITE | ROUTER_FLAG_DENYOOM, 1, -1, 2, "string",
      "1.0.1", "O(N) where N is the number of keys to set", "key value [key value ...]",
      "Atomically modifies the string values of one or more keys only when all keys don't exist.",
-     "Atomic, and so only for keys of one shard: others are refused, with nothing done. A common "
-     "{tag} keeps keys together. 2048 keys at most."},
+     "Atomic over all shards: keys of several cost a two-phase commit. 2048 keys at most."},
     {ROUTER_OBJECT, "object", -2, 0, 0, 0, 0, "generic", "2.2.3", "Depends on subcommand.",
      "subcommand", "A container for object introspection commands.", NULL},
     {ROUTER_OBJECT_ENCODING, "object|encoding", 3, ROUTER_FLAG_READONLY, 2, 2, 1, "generic",
@@ -767,7 +766,7 @@ void router_command_document(struct router_buffer *out)
         "several\n"
         "  keys are **not atomic yet**. SCAN, KEYS, DBSIZE and FLUSHALL go group by group. MSETNX "
         "is\n"
-        "  atomic, and for keys of one shard alone.\n"
+        "  atomic.\n"
         "* Commands of one connection on a common key take effect in their order. Commands on\n"
         "  different keys that are sent without waiting for replies (a pipeline) run side by "
         "side;\n"

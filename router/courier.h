@@ -139,8 +139,9 @@ struct router_courier_request {
 /*
  * Adds a request whose operations take effect together, or not at all; what `request` points to is
  * borrowed for the call. Its one outcome may be told before this returns: REFUSED with
- * TORC_UNSUPPORTED when its keys are known to belong to several groups, NOTHING_DONE when its
- * deadline has come. It goes where its first written key is, since that is where its record is.
+ * TORC_UNSUPPORTED when it writes nothing and its keys are known to belong to several groups,
+ * NOTHING_DONE when its deadline has come. It goes where its first written key is, since that is
+ * where its record is, and whose group has it committed by all groups of its keys.
  */
 void router_courier_add_request(struct router_courier *courier,
                                 const struct router_courier_request *request);

@@ -385,7 +385,8 @@ static void refuse_spread(struct router_courier *courier, struct router_request 
     struct router_outcome outcome = {
         .type = ROUTER_REFUSED,
         .status = TORC_UNSUPPORTED,
-        .reason = "its keys belong to several shards; a common {tag} keeps keys together",
+        .reason = "it reads keys of several shards, and writes none; a common {tag} keeps keys "
+                  "together",
     };
     courier->counters.refused++;
     request->state = ROUTER_REQUEST_HELD; /* In no list. */
@@ -413,9 +414,8 @@ void router_request_route(struct router_courier *courier, struct router_request 
         tell_of_map(courier, request);
         return;
     }
-    /* One that may have happened before its keys parted is answered from its record. */
-    bool may_have_run = request->writes && request->in_doubt;
-    if (request->whole && request->keyed && !may_have_run && is_spread(courier, request)) {
+    /* What writes is a transaction of the nodes, and goes to the first key that it writes. */
+    if (request->whole && request->keyed && !request->writes && is_spread(courier, request)) {
         refuse_spread(courier, request);
         return;
     }

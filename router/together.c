@@ -1,6 +1,6 @@
 /*
- * router/together -- MSETNX: operations on several keys of one group that take effect together, or
- * not at all, as one request with a condition on each key.
+ * router/together -- MSETNX: operations on several keys that take effect together, or not at all,
+ * as one request with a condition on each key.
  */
 #include "router/router_int.h"
 
@@ -76,10 +76,6 @@ void router_together_done(struct router *router, struct router_call *call,
         router_reply_integer(out, 0);
     } else if (answered && !failed(outcome->answer, &call->tally.error)) {
         router_reply_integer(out, 1);
-    } else if (outcome->type == ROUTER_REFUSED && outcome->status == TORC_UNSUPPORTED) {
-        router->stats.errors++;
-        router_reply_error(out, "CROSSSLOT nothing was done: the keys belong to several shards; a "
-                                "common {tag} keeps keys together");
     } else {
         if (!answered)
             router_call_tally(call, outcome);

@@ -4,8 +4,8 @@
  * A handle (struct torc) is one client of one cluster. It learns the cluster's map from any node,
  * follows it, and speaks to the leaders of the shards directly; no router is needed.
  *
- *     request    a list of operations on keys of one shard, which take effect together or not at
- *                all; built once, sent any number of times
+ *     request    a list of operations on any keys, which take effect together or not at all; built
+ *                once, sent any number of times
  *     call       one sending of a request: synchronous (torc_call), or asynchronous (torc_submit)
  *                with a completion function
  *     reply      what came of a call, with one result per operation
@@ -106,7 +106,7 @@ enum torc_status {
     TORC_FOREIGN = 15,
     TORC_NEWER = 16,
     TORC_DAMAGED = 17,     /* What is stored cannot be trusted. */
-    TORC_UNSUPPORTED = 18, /* Keys of several shards in one request. */
+    TORC_UNSUPPORTED = 18, /* A request that only reads, keys of several shards. */
     TORC_CONDITION = 19,   /* A condition did not hold. */
     TORC_CLOSED = 20       /* The handle was closed before the call was done. */
 };

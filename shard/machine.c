@@ -226,6 +226,9 @@ void shard_machine_info(const struct shard_machine *machine, struct shard_machin
         .records_count = machine->records.count,
         .records_bytes = machine->records.bytes,
         .next_expiry_ms = machine->next_expiry_ms,
+        .txn_prepared = txn_participant_prepared_count(machine->participant),
+        .txn_ends = txn_participant_ends_count(machine->participant),
+        .txn_unfinished = machine->unfinished_count,
         .limits = machine->limits,
         .counters = machine->counters,
     };

@@ -991,6 +991,7 @@ void shard_service_check(const struct shard_service *service)
 {
     shard_machine_check(service->machine);
     shard_group_check(service->group);
-    shard_txns_check(service->txns);
+    if (!shard_group_is_stalled(service->group)) /* Else it has not been told of all of it. */
+        shard_txns_check(service->txns);
     TORC_ASSERT(shard_pending_count(service->pending) <= service->config.pending_max);
 }

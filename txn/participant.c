@@ -152,7 +152,8 @@ void txn_participant_prepare(struct txn_participant *participant, const struct t
                              const struct txn_age *age, uint64_t since,
                              const struct txn_lock_want *wants, size_t count)
 {
-    TORC_ASSERT(txn_participant_standing(participant, attempt) == TXN_NEVER);
+    enum txn_standing standing = txn_participant_standing(participant, attempt);
+    TORC_ASSERT(standing == TXN_NEVER || standing == TXN_PAST);
     TORC_ASSERT(txn_locks_ask(participant->locks, NULL, wants, count) == TXN_LOCK_FREE);
     struct txn_prepared *prepared = base_alloc(participant->allocator, sizeof(*prepared));
     *prepared = (struct txn_prepared){.attempt = *attempt, .hold = {.age = *age, .since = since}};

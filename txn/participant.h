@@ -50,7 +50,8 @@ const struct txn_locks *txn_participant_locks(const struct txn_participant *part
 enum txn_standing txn_participant_standing(const struct txn_participant *participant,
                                            const struct txn_attempt *attempt);
 
-/* The attempt's standing must be NEVER, and what it wants free. `since`: txn_locks_since. */
+/* The attempt's standing must be NEVER (at reopening it may be PAST: a mark may pass what is
+ * prepared), and what it wants free. `since`: txn_locks_since. */
 void txn_participant_prepare(struct txn_participant *participant, const struct txn_attempt *attempt,
                              const struct txn_age *age, uint64_t since,
                              const struct txn_lock_want *wants, size_t count);

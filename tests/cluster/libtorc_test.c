@@ -136,20 +136,40 @@ static void conditions_hold(struct torc *torc)
     torc_reply_free(torc_delete(torc, torc_text("conditional"), NULL, NULL));
 }
 
-/* Keys without a common tag are on several shards sooner or later. */
-static void spread_keys_are_refused(struct torc *torc)
+/* Keys without a common tag are on several shards sooner or later: what writes takes effect on all
+ * of them or on none, and what only reads is refused. */
+static void spread_keys_go_together(struct torc *torc)
 {
-    struct torc_request *request = torc_request_new();
-    for (int i = 0; i < 50; i++) {
+    enum { KEYS = 50 };
+    struct torc_request *adding = torc_request_new(), *failing = torc_request_new();
+    struct torc_request *reading = torc_request_new();
+    struct torc_write absent = {.struct_size = sizeof(absent), .condition = TORC_IF_ABSENT};
+    for (int i = 0; i < KEYS; i++) {
         char key[16];
         snprintf(key, sizeof(key), "spread%d", i);
-        torc_request_add(request, torc_text(key), 1);
+        torc_request_add(adding, torc_text(key), 1);
+        torc_request_add(failing, torc_text(key), 1);
+        torc_request_get(reading, torc_text(key));
     }
-    struct torc_reply *reply = torc_call(torc, request, NULL);
+    torc_request_check(failing, torc_text("spread7"), &absent);
+    for (int64_t round = 1; round <= 3; round++) {
+        struct torc_reply *reply = torc_call(torc, adding, NULL);
+        CLUSTER_CHECK(torc_reply_outcome(reply) == TORC_HAPPENED);
+        for (size_t i = 0; i < KEYS; i++)
+            CLUSTER_CHECK(torc_reply_result(reply, i)->number == round);
+        torc_reply_free(reply);
+    }
+    struct torc_reply *reply = torc_call(torc, failing, NULL);
     CLUSTER_CHECK(torc_reply_outcome(reply) == TORC_DID_NOT_HAPPEN);
+    CLUSTER_CHECK(torc_reply_status(reply) == TORC_CONDITION);
+    CLUSTER_CHECK(torc_reply_failed_check(reply) == KEYS);
+    torc_reply_free(reply);
+    reply = torc_call(torc, reading, NULL);
     CLUSTER_CHECK(torc_reply_status(reply) == TORC_UNSUPPORTED);
     torc_reply_free(reply);
-    torc_request_free(request);
+    torc_request_free(adding);
+    torc_request_free(failing);
+    torc_request_free(reading);
 }
 
 /* A value over the cluster's limit is refused there, and nothing of the request happens. */
@@ -298,7 +318,7 @@ int main(int argc, char **argv)
     struct torc *torc = seeds_open(&seeds, TORC_COMPLETE_ON_THREAD);
     operations_run(torc);
     conditions_hold(torc);
-    spread_keys_are_refused(torc);
+    spread_keys_go_together(torc);
     limits_hold(torc);
     scans_meet_all(torc);
     threads_race(torc);

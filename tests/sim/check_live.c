@@ -76,6 +76,11 @@ static bool group_at_rest(struct sim *sim, uint32_t group)
     if (leads == NULL || !shard_node_replica_info(leads->node, group, &leader) ||
         leader.last != leader.chosen)
         return false;
+    /* S14: no lock without an attempt that lives, and none lives here. */
+    struct shard_machine_info state;
+    if (shard_node_machine_info(leads->node, group, &state) &&
+        state.txn_prepared + state.txn_unfinished > 0)
+        return false;
     const struct shard_map_group *members = &sim->map.groups[group];
     for (uint32_t i = 0; i < members->replica_count; i++) {
         const struct sim_host *host = &sim->hosts[members->replicas[i].node - 1];

@@ -4,14 +4,20 @@
 #include "ring/token.h"
 #include "tests/sim/ledger.h"
 
-/* The group that has the request's first key; the placement group: none. */
+/* The group that has the request's record, or all of its keys: that of the first key that it
+ * writes, or else reads; the placement group: none. */
 uint32_t check_reads_group(const struct sim *sim, const struct wire_request *request)
 {
-    struct wire_op op;
+    struct wire_op op, first = {.key = {NULL, 0}};
     size_t cursor = 0;
-    if (!wire_op_next(request, &cursor, &op) || op.key.size == 0)
+    bool writes = false;
+    while (!writes && wire_op_next(request, &cursor, &op)) {
+        writes = wire_op_writes(op.type);
+        first = writes || first.key.size == 0 ? op : first;
+    }
+    if (first.key.size == 0)
         return SHARD_PLACEMENT_GROUP;
-    uint64_t token = ring_token(op.key, sim->options.vnode_bits);
+    uint64_t token = ring_token(first.key, sim->options.vnode_bits);
     return sim->map.owners[ring_vnode(token, sim->options.vnode_bits)];
 }
 

@@ -278,6 +278,9 @@ enum sim_need { /* A batch fails that has had so many seeds, and a row is still 
     X(moved_answers, false)                                                                        \
     X(library_replies, true)                                                                       \
     X(transactions, true)                                                                          \
+    X(spread_transactions, true)                                                                   \
+    X(spread_done, true)                                                                           \
+    X(spread_refused, true)                                                                        \
     X(checks_failed, true)                                                                         \
     X(stale_reads, true)                                                                           \
     X(own_answers, true)                                                                           \
@@ -576,6 +579,7 @@ struct sim_task { /* One operation on one key that a client has asked for. */
     uint32_t stale_ms;   /* It may be so old; 0: not at all. */
     uint32_t together;   /* transaction.c: of the first, so many are one request. */
     bool spread;         /* ... and their keys are of several groups. */
+    bool refused;        /* ... and they only read: nobody carries that out. */
     bool owns;           /* Its key, for as long as it is busy. */
 };
 

@@ -14,7 +14,7 @@ enum {
     TRANSACTION_PER_MILLE = 200,
     TRANSACTION_READ_PER_MILLE = 400, /* A read of one key. */
     TRANSACTION_OPS_MAX = 4,
-    TRANSACTION_SPREAD_PER_MILLE = 50, /* Over several groups: they are refused. */
+    TRANSACTION_SPREAD_PER_MILLE = 500, /* Over several groups. */
     TRANSACTION_STALE_MS_MAX = 3000,
 };
 
@@ -39,6 +39,14 @@ struct transaction {
     bool may_spread, is_spread, is_read;
 };
 
+/* Whether an operation comes to the same by the clock of any group: the answer of several groups
+ * has one clock. */
+static bool is_timeless(const struct sim_key *key, const struct wire_op *op)
+{
+    bool timed = op->expiry_mode == WIRE_EXPIRY_RELATIVE || op->expiry_mode == WIRE_EXPIRY_ABSOLUTE;
+    return key->own.end_ms == 0 && !timed;
+}
+
 /* One operation more, on this key, if it is free and all still fits. */
 static void add(struct sim *sim, struct transaction *transaction, struct sim_key *key)
 {
@@ -54,7 +62,8 @@ static void add(struct sim *sim, struct transaction *transaction, struct sim_key
     if (transaction->is_read)
         task->op = (struct wire_op){.type = WIRE_OP_GET, .key = task->op.key};
     size_t size = transaction->size + wire_op_size(&task->op);
-    if (size > sim->options.limits.request_size_max) {
+    if (size > sim->options.limits.request_size_max ||
+        (transaction->may_spread && !is_timeless(key, &task->op))) {
         own_released(sim, task);
         return;
     }
@@ -95,7 +104,9 @@ static void send(struct sim *sim, struct sim_client *client, struct transaction 
     }
     first->together = transaction->count;
     first->spread = transaction->is_spread;
+    first->refused = transaction->is_spread && reads(transaction, false);
     sim->coverage->transactions += transaction->count > 1;
+    sim->coverage->spread_transactions += transaction->is_spread && !first->refused;
     sim->coverage->stale_reads += stale_ms > 0;
     sim_router_add_request(sim, &sim->routers[client->router], first, flags);
 }
@@ -134,17 +145,22 @@ static void end_all(struct sim *sim, struct sim_task *tasks, uint32_t count)
     client_rest(sim, &sim->clients[tasks->client]);
 }
 
-/* Nothing of it was done; the first CHECK that does not hold is named. */
+/* Nothing of it was done; the first CHECK that does not hold is named; of several groups the first
+ * of one of them. */
 static void check_failed(struct sim *sim, struct sim_task *tasks, uint32_t count,
                          const struct wire_answer *answer)
 {
-    uint32_t at = 0;
-    while (at < count && own_check_holds(sim, &tasks[at], base_hlc_to_ms(answer->clock)))
+    uint32_t at = tasks->spread ? (uint32_t)answer->detail : 0;
+    uint64_t now_ms = base_hlc_to_ms(answer->clock);
+    if (tasks->spread && (at >= count || own_check_holds(sim, &tasks[at], now_ms)))
+        at = count;
+    while (at < count && own_check_holds(sim, &tasks[at], now_ms))
         at++;
     if (at != answer->detail)
         sim_fail(sim, "own", "of a request on %s and others CHECK %u fails, and %u should",
                  sim->keys[tasks->key].name, (unsigned)answer->detail, at);
     sim->coverage->checks_failed++;
+    sim->coverage->spread_refused += tasks->spread;
     end_all(sim, tasks, count);
 }
 
@@ -152,6 +168,7 @@ static void done(struct sim *sim, struct sim_task *tasks, uint32_t count,
                  const struct wire_answer *answer, uint32_t group)
 {
     size_t cursor = 0;
+    sim->coverage->spread_done += tasks->spread;
     for (uint32_t i = 0; i < count; i++) {
         struct wire_result result;
         if (!wire_result_next(answer, &cursor, &result))
@@ -167,7 +184,7 @@ void transaction_done(struct sim *sim, struct sim_task *tasks, const struct rout
     uint32_t count = tasks->together;
     bool refused = outcome->type == ROUTER_REFUSED && outcome->status == TORC_UNSUPPORTED;
     tasks->together = 0;
-    if (tasks->spread != refused)
+    if (tasks->refused != refused)
         sim_fail(sim, "own", "a request on %s and others, which %s, has outcome %d",
                  sim->keys[tasks->key].name,
                  tasks->spread ? "belong to several groups" : "belong together",

@@ -1,6 +1,6 @@
 /*
  * Moves money from one account to another: both or neither, and only if both accounts are there.
- * The keys have a common tag, the part in braces, so they belong to one shard.
+ * The keys have a common tag, the part in braces, so they belong to one shard: that is cheaper.
  */
 #include <inttypes.h>
 #include <stdbool.h>

@@ -417,7 +417,9 @@ void world_add_whole(struct world *world, struct whole *whole)
     size_t size = wire_op_write(ops, sizeof(ops), &check);
     for (uint32_t key = 0; key < KEYS; key++) {
         name = (uint8_t)('a' + key);
-        struct wire_op op = {.type = WIRE_OP_ADD, .a = 1, .key = base_bytes_of(&name, 1)};
+        struct wire_op op = {.type = whole->reads ? WIRE_OP_GET : WIRE_OP_ADD,
+                             .a = !whole->reads,
+                             .key = base_bytes_of(&name, 1)};
         if ((whole->keys >> key & 1) == 0)
             continue;
         size += wire_op_write(ops + size, sizeof(ops) - size, &op);

@@ -63,6 +63,7 @@ struct world {
 struct whole {
     unsigned keys; /* A bit for each. */
     bool fails;    /* The check will not hold. */
+    bool reads;    /* Instead of adding. */
     uint64_t deadline_us;
     enum router_outcome_type outcome; /* 0: none yet. */
     enum torc_status status;

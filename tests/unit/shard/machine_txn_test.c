@@ -382,6 +382,23 @@ Test(machine_txn, marks_forget_ends)
     fixture_fini(&fixture);
 }
 
+/* A mark may pass what is prepared: that stays, also over a restart, until its end comes. */
+Test(machine_txn, what_is_prepared_outlives_its_mark)
+{
+    struct fixture fixture;
+    struct txn_attempt first = attempt_of(OTHER, 1), second = attempt_of(OTHER, 2);
+    fixture_init(&fixture);
+    struct wire_op ops[] = {op_put("a", "1")};
+    cr_assert_eq(prepare(&fixture, &first, 1, ops, 1), TXN_PREPARE_DONE);
+    end_marked(&fixture, &second, TXN_ABORTED, 2);
+    fixture_reopen(&fixture);
+    cr_assert_eq(standing(&fixture, &first), TXN_PREPARED);
+    end_marked(&fixture, &first, TXN_COMMITTED, 2);
+    expect_value(&fixture, "a", "1");
+    cr_assert_eq(standing(&fixture, &first), TXN_PAST);
+    fixture_fini(&fixture);
+}
+
 /* Entries that no leader makes are refused as a whole; a commit of what is not prepared stops the
  * group rather than losing half of a transaction. */
 Test(machine_txn, what_cannot_be_is_refused)

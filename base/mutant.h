@@ -74,7 +74,15 @@
     X(DEADLINE_EARLY, "a request is given up after a fiftieth of its time")                        \
     X(RESTAMPED, "every copy of a request has a last time of its own")                             \
     X(SCAN_BOUND_OF_LAST, "SCAN goes on where the group that answered last has come to")           \
-    X(WINDOW_OF_FORMER_LIFE, "a sender's new life is measured by the numbers of its former one")
+    X(WINDOW_OF_FORMER_LIFE, "a sender's new life is measured by the numbers of its former one")   \
+    X(TXN_ABORT_SAID_EARLY,                                                                        \
+      "of an attempt whose commit is proposed its leader says that it is aborted")                 \
+    X(TXN_LOCKS_UNSEEN, "requests are carried out on keys that a transaction has locked")          \
+    X(TXN_READS_UNLOCKED, "reads are answered from keys that a transaction has locked")            \
+    X(TXN_NOT_RECOVERED, "a new leader does not go on with what is committed and not finished")    \
+    X(TXN_FORGOTTEN_EARLY, "what is committed is forgotten before the other groups have it")       \
+    X(TXN_UNRECORDED, "a transaction that is committed leaves no record of its request")           \
+    X(TXN_HALF, "of what is prepared the commit does all but the last change")
 
 enum torc_mutant {
     TORC_MUTANT_NONE = 0,

@@ -394,7 +394,8 @@ const char *torc_reply_text(const struct torc_reply *reply);
 size_t torc_reply_count(const struct torc_reply *reply);
 /* The result of operation `index`, counted from 0; NULL past the last. The reply's. */
 const struct torc_result *torc_reply_result(const struct torc_reply *reply, size_t index);
-/* After TORC_CONDITION: the operation whose condition did not hold; else SIZE_MAX. */
+/* After TORC_CONDITION: the first operation whose condition did not hold, where keys are of several
+ * shards that of one of them; else SIZE_MAX. */
 size_t torc_reply_failed_check(const struct torc_reply *reply);
 
 /* ---- All keys -----------------------------------------------------------------------------------

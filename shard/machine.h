@@ -203,7 +203,7 @@ struct shard_machine_info {
     bool genesis;  /* The group has its first vnodes. */
     uint32_t vnodes_owned;
     uint64_t records_count, records_bytes;
-    uint64_t next_expiry_ms; /* Lower bound of the next key's expiry; 0: none known. */
+    uint64_t next_expiry_ms;       /* Lower bound of the next key's expiry; 0: none known. */
     size_t txn_prepared, txn_ends; /* Attempts that are, and whose end is remembered. */
     size_t txn_unfinished;         /* Committed here, and not known to be everywhere. */
     struct wire_limits limits;

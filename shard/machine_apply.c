@@ -254,7 +254,7 @@ static enum torc_status request_judge(struct shard_run *run, const struct wire_r
         *ret_fate = SHARD_REQUEST_REFUSED;
         return TORC_OK;
     }
-    if (shard_txn_bars(run->machine, request)) {
+    if (shard_txn_bars(run->machine, request) && !TORC_MUTANT(TXN_LOCKS_UNSEEN)) {
         *ret_fate = SHARD_REQUEST_BLOCKED;
         return TORC_OK;
     }
@@ -449,7 +449,7 @@ enum torc_status shard_machine_read(struct shard_machine *machine,
         (void)answer_moved(&run, request, moved);
         return TORC_OK;
     }
-    if (shard_txn_bars(machine, request))
+    if (shard_txn_bars(machine, request) && !TORC_MUTANT(TXN_READS_UNLOCKED))
         return TORC_BUSY;
     struct base_bytes answer;
     enum torc_status status = request_run(&run, request, &plan, &answer);

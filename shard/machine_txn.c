@@ -1,3 +1,4 @@
+#include "base/mutant.h"
 #include "shard/machine_int.h"
 
 /*
@@ -409,8 +410,10 @@ static enum torc_status changes_run(struct shard_run *run, const struct prepared
     uint64_t clock = run->clock;
     struct change change;
     enum torc_status status = TORC_OK;
-    for (size_t at = 0; status == TORC_OK && change_next(prepared->changes, &at, &change);)
-        status = change_run(run, &change);
+    for (size_t at = 0; status == TORC_OK && change_next(prepared->changes, &at, &change);) {
+        if (!TORC_MUTANT(TXN_HALF) || at < prepared->changes.size)
+            status = change_run(run, &change);
+    }
     run->clock = clock;
     return status;
 }
@@ -485,7 +488,8 @@ static void record_add(struct shard_run *run, const struct txn_age *age, uint32_
         .answer = answer,
     };
     shard_outcomes_add(run->outcomes, &outcome);
-    shard_records_add(&run->machine->records, &record);
+    if (!TORC_MUTANT(TXN_UNRECORDED))
+        shard_records_add(&run->machine->records, &record);
 }
 
 static size_t unfinished_place(const struct shard_machine *machine,

@@ -12,12 +12,6 @@
 enum {
     SERVICE_REMOVAL_SIZE_MAX = 64 * 1024,
     SERVICE_READ_NONE = UINT32_MAX,
-    SERVICE_TXNS_MAX = 1024,      /* Over several groups, at once. */
-    SERVICE_ATTEMPTS_MAX = 65536, /* That other groups have to remember. */
-    SERVICE_TXN_RESEND_MS = 100,
-    SERVICE_TXN_PAUSE_MS = 2,
-    SERVICE_TXN_PAUSE_MAX_MS = 200,
-    SERVICE_TXN_ASK_MS = 500,
 };
 
 /* The reads of one message, waiting for the consensus read that covers them. */
@@ -80,25 +74,6 @@ struct shard_service {
 /* ---- Lifecycle
  * ------------------------------------------------------------------------------------ */
 
-static struct shard_txns *txns_new(const struct shard_service *service)
-{
-    const struct shard_service_config *config = &service->config;
-    struct shard_txns_config txns = {
-        .group = config->machine.group,
-        .coordinator = {.group = config->machine.group,
-                        .transactions_max = SERVICE_TXNS_MAX,
-                        .attempts_max = SERVICE_ATTEMPTS_MAX,
-                        .asks_max = SERVICE_TXNS_MAX,
-                        .resend_ms = SERVICE_TXN_RESEND_MS,
-                        .pause_ms = SERVICE_TXN_PAUSE_MS,
-                        .pause_max_ms = SERVICE_TXN_PAUSE_MAX_MS,
-                        .seed = config->seed},
-        .voter = {.attempts_max = SERVICE_TXNS_MAX, .ask_ms = SERVICE_TXN_ASK_MS},
-        .entry_bytes_max = config->entry_bytes_max - WIRE_ENTRY_HEADER_SIZE,
-    };
-    return shard_txns_new(&txns, service->machine, service->allocator);
-}
-
 enum torc_status shard_service_new(const struct shard_service_config *config,
                                    const struct shard_birth *birth, struct store_kv *kv,
                                    struct base_pool *pool, const struct base_allocator *allocator,
@@ -116,7 +91,9 @@ enum torc_status shard_service_new(const struct shard_service_config *config,
     service->machine = machine;
     service->pending = shard_pending_new(allocator, config->pending_max);
     service->waiting = service->blocked = shard_waiting_empty(allocator);
-    service->txns = txns_new(service);
+    struct shard_txns_config txns = shard_txns_preset(
+        config->machine.group, config->entry_bytes_max - WIRE_ENTRY_HEADER_SIZE, config->seed);
+    service->txns = shard_txns_new(&txns, machine, allocator);
     service->outcomes = shard_outcomes_new(allocator);
     service->answers = shard_outcomes_new(allocator);
     service->reads = base_alloc_zero(allocator, config->read_batches_max * sizeof(*service->reads));
@@ -422,7 +399,7 @@ static void admit_write(struct shard_service *service, const struct wire_request
     if (status == TORC_OK && spread) {
         status = begin_spread(service, request, stamp, turn->now_ms);
     } else if (status == TORC_OK) {
-        bool barred = shard_txn_bars(service->machine, request);
+        bool barred = shard_txn_bars(service->machine, request) && !TORC_MUTANT(TXN_LOCKS_UNSEEN);
         struct shard_waiting *list = barred ? &service->blocked : &service->waiting;
         status = shard_waiting_add(list, request->encoded) ? TORC_OK : TORC_BUSY;
     }

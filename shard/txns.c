@@ -3,10 +3,14 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "ring/token.h"
 
 enum {
-    TXNS_ROUNDS_MAX = 8, /* Of one turn: what this group says to itself is heard in it. */
+    TXNS_MAX = 1024,           /* At once: coordinated, and likewise waiting or prepared. */
+    TXNS_ATTEMPTS_MAX = 65536, /* Above the mark: what others have to remember. */
+    TXNS_BYTES_MAX = 32 << 20, /* Of the requests of the former. */
+    TXNS_ROUNDS_MAX = 8,       /* Of one turn: what this group says to itself is heard in it. */
 };
 
 /* A request that this group coordinates. */
@@ -32,6 +36,7 @@ struct shard_txns {
     struct txn_voter *voter;
     bool leading;
     struct deal *deals;
+    size_t deals_size;         /* Of their requests. */
     struct txn_attempt *marks; /* The highest that was heard of each group. */
     size_t mark_count, mark_capacity;
     uint8_t *scratch;
@@ -40,6 +45,24 @@ struct shard_txns {
 };
 
 /* ---- Life ----------------------------------------------------------------------------------- */
+
+struct shard_txns_config shard_txns_preset(uint32_t group, size_t entry_bytes_max, uint64_t seed)
+{
+    return (struct shard_txns_config){
+        .group = group,
+        .coordinator = {.group = group,
+                        .transactions_max = TXNS_MAX,
+                        .attempts_max = TXNS_ATTEMPTS_MAX,
+                        .asks_max = TXNS_MAX,
+                        .resend_ms = 100,
+                        .pause_ms = 2,
+                        .pause_max_ms = 200,
+                        .seed = seed},
+        .voter = {.attempts_max = TXNS_MAX, .bytes_max = TXNS_BYTES_MAX, .ask_ms = 500},
+        .entry_bytes_max = entry_bytes_max,
+        .bytes_max = TXNS_BYTES_MAX,
+    };
+}
 
 struct shard_txns *shard_txns_new(const struct shard_txns_config *config,
                                   struct shard_machine *machine,
@@ -58,6 +81,7 @@ struct shard_txns *shard_txns_new(const struct shard_txns_config *config,
 
 static void deal_free(struct shard_txns *txns, struct deal *deal)
 {
+    txns->deals_size -= deal->request_size;
     base_free(txns->allocator, deal->request, deal->request_size);
     base_free(txns->allocator, deal->groups, deal->op_count * sizeof(*deal->groups));
     base_free(txns->allocator, deal->refusal, deal->refusal_size);
@@ -99,7 +123,9 @@ void shard_txns_lead(struct shard_txns *txns, struct base_ballot ballot, uint64_
     txns->leading = true;
     txn_coordinator_lead(txns->coordinator, ballot);
     txn_voter_lead(txns->voter, now_ms);
-    for (size_t i = 0; shard_machine_unfinished(txns->machine, i, &attempt, &groups); i++) {
+    for (size_t i = 0; shard_machine_unfinished(txns->machine, i, &attempt, &groups) &&
+                       !TORC_MUTANT(TXN_NOT_RECOVERED);
+         i++) {
         uint32_t list[TXN_ENTRY_GROUPS_MAX];
         uint32_t count = (uint32_t)(groups.size / 4);
         for (uint32_t g = 0; g < count; g++)
@@ -200,6 +226,7 @@ static void deal_add(struct shard_txns *txns, const struct wire_request *request
     struct deal *deal = base_alloc_zero(txns->allocator, sizeof(*deal));
     deal->age = age_of(request);
     deal->request_size = request->encoded.size;
+    txns->deals_size += deal->request_size;
     deal->request = base_alloc(txns->allocator, deal->request_size);
     memcpy(deal->request, request->encoded.data, deal->request_size);
     deal->op_count = request->op_count;
@@ -220,6 +247,8 @@ enum torc_status shard_txns_begin(struct shard_txns *txns, const struct wire_req
     if (count > PARTS_MAX ||
         room + SHARD_TXN_VALUE_AT + 256 /* attempt, mark, age */ > txns->config.entry_bytes_max)
         return TORC_TOO_LARGE;
+    if (txns->deals_size > 0 && txns->deals_size + room > txns->config.bytes_max)
+        return TORC_FULL;
     uint8_t *bytes = scratch(txns, room + (size_t)count * WIRE_REQUEST_HEADER_SIZE);
     for (uint32_t i = 0; i < count; i++) {
         size_t part_size =

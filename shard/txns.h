@@ -29,6 +29,7 @@ struct shard_txns_config {
     struct txn_coordinator_config coordinator;
     struct txn_voter_config voter;
     size_t entry_bytes_max; /* Of a request in an entry. */
+    size_t bytes_max;       /* Of the requests that are coordinated at once; one always may be. */
 };
 
 /* From the leader of a group to that of another, or of the same. Of any age, in any order. */
@@ -61,6 +62,9 @@ struct shard_txns_sink {
                    struct base_bytes answer);
     void *context;
 };
+
+/* Bounds and times for a group; the seed is for pauses of transactions that give way. */
+struct shard_txns_config shard_txns_preset(uint32_t group, size_t entry_bytes_max, uint64_t seed);
 
 struct shard_txns *shard_txns_new(const struct shard_txns_config *config,
                                   struct shard_machine *machine,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/mutant.h"
 #include "base/prng.h"
 
 enum txn_state {
@@ -323,7 +324,8 @@ void txn_coordinator_committed(struct txn_coordinator *coordinator,
     txn->state = TXN_FINISHING;
     coordinator->open_count--;
     for (uint32_t i = 0; i < txn->part_count; i++) {
-        txn->parts[i].settled = txn->parts[i].group == coordinator->config.group;
+        txn->parts[i].settled =
+            txn->parts[i].group == coordinator->config.group || TORC_MUTANT(TXN_FORGOTTEN_EARLY);
         txn->parts[i].send_at_ms = 0;
     }
     if (is_settled(txn))
@@ -570,6 +572,8 @@ enum txn_word txn_coordinator_word(const struct txn_coordinator *coordinator,
         return TXN_WORD_COMMIT;
     case TXN_REFUSED:
         return TXN_WORD_ABORT;
+    case TXN_PROPOSED:
+        return TORC_MUTANT(TXN_ABORT_SAID_EARLY) ? TXN_WORD_ABORT : TXN_WORD_NONE;
     default:
         return TXN_WORD_NONE;
     }

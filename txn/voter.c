@@ -34,6 +34,7 @@ struct txn_voter {
     bool leading;
     struct item **items;
     size_t item_count, item_capacity;
+    size_t bytes; /* Of their requests. */
     struct txn_locks *claims;
     struct item **by_age; /* Scratch: those that wait. */
     size_t by_age_capacity;
@@ -110,6 +111,7 @@ static void gone_free(struct txn_voter *voter)
 static void item_leave(struct txn_voter *voter, struct item *item)
 {
     size_t at = place_of(voter, &item->attempt);
+    voter->bytes -= item->request_size;
     txn_locks_release(voter->claims, &item->claim);
     voter->item_count--;
     memmove(&voter->items[at], &voter->items[at + 1],
@@ -180,7 +182,9 @@ void txn_voter_lead(struct txn_voter *voter, uint64_t now_ms)
 static void wait_begin(struct txn_voter *voter, const struct txn_prepare *prepare)
 {
     struct item *item = item_add(voter, &prepare->attempt, ITEM_WAITING);
-    if (voter->item_count > voter->config.attempts_max) {
+    size_t size = prepare->request.size;
+    if (voter->item_count > voter->config.attempts_max ||
+        (voter->bytes > 0 && voter->bytes + size > voter->config.bytes_max)) {
         item->state = ITEM_OVER;
         item->vote = TXN_VOTE_AGAIN;
         voter->counters.full++;
@@ -188,7 +192,8 @@ static void wait_begin(struct txn_voter *voter, const struct txn_prepare *prepar
     }
     item->claim.age = prepare->age;
     item->request = copy(voter, prepare->request);
-    item->request_size = prepare->request.size;
+    item->request_size = size;
+    voter->bytes += size;
     txn_locks_take(voter->claims, &item->claim, prepare->wants, prepare->want_count);
 }
 
@@ -264,6 +269,15 @@ void txn_voter_proposed(struct txn_voter *voter, const struct txn_attempt *attem
     }
 }
 
+/* What is prepared stands in the state. */
+static void request_drop(struct txn_voter *voter, struct item *item)
+{
+    voter->bytes -= item->request_size;
+    base_free(voter->allocator, item->request, item->request_size);
+    item->request = NULL;
+    item->request_size = 0;
+}
+
 void txn_voter_prepare_applied(struct txn_voter *voter, const struct txn_attempt *attempt,
                                enum txn_prepare_result result, struct base_bytes answer)
 {
@@ -276,6 +290,7 @@ void txn_voter_prepare_applied(struct txn_voter *voter, const struct txn_attempt
         return;
     }
     txn_locks_release(voter->claims, &item->claim);
+    request_drop(voter, item);
     item->state = result == TXN_PREPARE_DONE ? ITEM_PREPARED : ITEM_OVER;
     item->ask_at_ms = 0; /* Set in the next turn, which knows the time. */
     item->vote = TXN_VOTE_AGAIN;
@@ -439,7 +454,7 @@ size_t txn_voter_count(const struct txn_voter *voter)
 
 void txn_voter_check(const struct txn_voter *voter)
 {
-    size_t claims = 0;
+    size_t claims = 0, bytes = 0;
     TORC_ASSERT(voter->leading || voter->item_count == 0);
     txn_locks_check(voter->claims);
     for (size_t i = 0; i < voter->item_count; i++) {
@@ -451,6 +466,8 @@ void txn_voter_check(const struct txn_voter *voter)
         TORC_ASSERT(prepared == (item->state == ITEM_PREPARED) || item->state == ITEM_PROPOSED);
         TORC_ASSERT(!item->end_proposed || item->end != 0);
         claims += item->claim.count;
+        bytes += item->request_size;
     }
+    TORC_ASSERT(bytes == voter->bytes);
     TORC_ASSERT(claims == txn_locks_count(voter->claims));
 }

@@ -34,6 +34,7 @@ struct txn_voter; /* Opaque. */
 
 struct txn_voter_config {
     uint32_t attempts_max; /* Waiting, proposed and prepared. */
+    size_t bytes_max;      /* Of the requests of those that wait; one always may. */
     uint32_t ask_ms;       /* Prepared for so long without a word: asked, and again. */
 };
 
@@ -113,7 +114,7 @@ void txn_voter_turn(struct txn_voter *voter, uint64_t now_ms, struct txn_voter_r
 struct txn_voter_counters { /* They influence nothing. */
     uint64_t waited, gave_way, blocked, asked;
     uint64_t contradicted; /* An end that cannot be: no correct coordinator says it. Ignored. */
-    uint64_t full;         /* Over attempts_max: answered AGAIN. */
+    uint64_t full;         /* Over a bound: answered AGAIN. */
 };
 const struct txn_voter_counters *txn_voter_counters(const struct txn_voter *voter);
 size_t txn_voter_count(const struct txn_voter *voter);

@@ -140,11 +140,11 @@ static void conditions_hold(struct torc *torc)
  * of them or on none, and what only reads is refused. */
 static void spread_keys_go_together(struct torc *torc)
 {
-    enum { KEYS = 50 };
+    enum { SPREAD = 50 };
     struct torc_request *adding = torc_request_new(), *failing = torc_request_new();
     struct torc_request *reading = torc_request_new();
     struct torc_write absent = {.struct_size = sizeof(absent), .condition = TORC_IF_ABSENT};
-    for (int i = 0; i < KEYS; i++) {
+    for (int i = 0; i < SPREAD; i++) {
         char key[16];
         snprintf(key, sizeof(key), "spread%d", i);
         torc_request_add(adding, torc_text(key), 1);
@@ -155,14 +155,14 @@ static void spread_keys_go_together(struct torc *torc)
     for (int64_t round = 1; round <= 3; round++) {
         struct torc_reply *reply = torc_call(torc, adding, NULL);
         CLUSTER_CHECK(torc_reply_outcome(reply) == TORC_HAPPENED);
-        for (size_t i = 0; i < KEYS; i++)
+        for (size_t i = 0; i < SPREAD; i++)
             CLUSTER_CHECK(torc_reply_result(reply, i)->number == round);
         torc_reply_free(reply);
     }
     struct torc_reply *reply = torc_call(torc, failing, NULL);
     CLUSTER_CHECK(torc_reply_outcome(reply) == TORC_DID_NOT_HAPPEN);
     CLUSTER_CHECK(torc_reply_status(reply) == TORC_CONDITION);
-    CLUSTER_CHECK(torc_reply_failed_check(reply) == KEYS);
+    CLUSTER_CHECK(torc_reply_failed_check(reply) == SPREAD);
     torc_reply_free(reply);
     reply = torc_call(torc, reading, NULL);
     CLUSTER_CHECK(torc_reply_status(reply) == TORC_UNSUPPORTED);

@@ -129,35 +129,63 @@ Test(node_txn, a_leader_dies_in_the_middle)
     }
 }
 
-/* Many requests on a few keys of several groups, from both ends: what one takes another one gets,
- * whatever came first. */
-Test(node_txn, nothing_is_lost_between_groups)
+/* Request i takes one from a key and gives it to another one of another group. */
+static void transfer(const struct keys *keys, unsigned i, struct wire_op ops[2])
+{
+    ops[0] = add(keys->names[i % GROUPS], -1);
+    ops[1] = add(keys->names[(i + 1 + i / 7 % 2) % GROUPS], 1);
+}
+
+/* Many requests on a few keys of several groups, from all ends at once: what one takes another one
+ * gets, whatever came first and whoever died meanwhile. */
+static void transfers(bool deadly)
 {
     enum { COUNT = 60 };
     struct trio *trio = serving();
     struct keys keys = keys_of(trio, "k");
     struct trio_answer answer;
+    struct wire_op ops[2];
     for (unsigned i = 0; i < COUNT; i++) {
-        struct wire_op ops[] = {add(keys.names[i % GROUPS], -1),
-                                add(keys.names[(i + 1 + i / 7 % 2) % GROUPS], 1)};
         uint32_t leader = trio_leader(trio, i % GROUPS + 1);
-        (void)trio_request_ops(trio, leader, 1 + i, ops, 2, i % 3, &answer);
+        transfer(&keys, i, ops);
+        if (leader == 0)
+            trio_run(trio, 50);
+        else
+            (void)trio_request_ops(trio, leader, 1 + i, ops, 2, i % 3, &answer);
+        if (deadly && leader != 0 && i % 15 == 14) {
+            trio_kill(trio, leader);
+            trio_run(trio, 20 * (i % 4));
+            trio_start(trio, leader);
+        }
     }
     for (unsigned i = 0; i < COUNT; i++) {
-        struct wire_op ops[] = {add(keys.names[i % GROUPS], -1),
-                                add(keys.names[(i + 1 + i / 7 % 2) % GROUPS], 1)};
+        transfer(&keys, i, ops);
         ask_until_done(trio, 1 + i, ops, 2, keys.names[i % GROUPS]);
     }
+    trio_run(trio, 2000);
     int64_t sum = 0;
     for (unsigned i = 0; i < GROUPS; i++) {
+        struct shard_machine_info info;
         struct wire_op zero = add(keys.names[i], 0);
         uint32_t leader = trio_leader(trio, i + 1);
         cr_assert(trio_request(trio, leader, 1000 + i, &zero, 2000, &answer));
         cr_assert_eq(answer.status, WIRE_DONE);
         sum += (int64_t)answer.value_number;
+        cr_assert(shard_node_machine_info(trio_node(trio, leader), i + 1, &info));
+        cr_assert_eq(info.txn_prepared + info.txn_unfinished, 0);
     }
     cr_assert_eq(sum, 0);
     trio_free(trio);
+}
+
+Test(node_txn, nothing_is_lost_between_groups)
+{
+    transfers(false);
+}
+
+Test(node_txn, nothing_is_lost_when_leaders_die)
+{
+    transfers(true);
 }
 
 /* A request of one group that meets a lock waits for it and is then done; it is not lost. */

@@ -145,7 +145,8 @@ static void group_begin(struct world *world, uint32_t id)
                         .pause_ms = 10,
                         .pause_max_ms = 40,
                         .seed = id},
-        .voter = {.attempts_max = 10, .ask_ms = ASK_MS},
+        .voter = {.attempts_max = 10, .bytes_max = 10000, .ask_ms = ASK_MS},
+        .bytes_max = 10000,
         .entry_bytes_max = ENTRY_MAX,
     };
     group->txns = shard_txns_new(&config, group->fixture.machine, group->fixture.allocator);
@@ -420,6 +421,13 @@ Test(txns, too_large)
     memset(value, 'v', sizeof(value) - 1);
     struct wire_op ops[] = {put(A, 1, value), put(B, 1, "2")};
     cr_assert_eq(ask_as(&world, 1, ops, 2, 5000), TORC_TOO_LARGE);
+    value[3000] = '\0';
+    ops[0] = put(A, 1, value);
+    for (unsigned i = 0; i < 3; i++)
+        ask(&world, ops, 2);
+    cr_assert_eq(ask_as(&world, 99, ops, 2, 5000), TORC_FULL); /* Too many bytes at once. */
+    settle(&world, 200);
+    cr_assert_eq(group_of(&world, A)->answered, 3);
     world_end(&world);
 }
 

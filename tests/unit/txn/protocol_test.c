@@ -223,7 +223,7 @@ static void leader_begin(struct world *world, struct group *group)
                                                  .pause_ms = 2,
                                                  .pause_max_ms = 40,
                                                  .seed = group->round};
-    struct txn_voter_config voter = {.attempts_max = 20, .ask_ms = 15};
+    struct txn_voter_config voter = {.attempts_max = 20, .bytes_max = 1000, .ask_ms = 15};
     group->now = (struct leader){.alive = true, .ballot = {++group->round, 1, 1}};
     group->now.coordinator = txn_coordinator_new(world->allocator, &coordinator);
     group->now.voter = txn_voter_new(world->allocator, group->participant, &voter);

@@ -6,7 +6,7 @@
 
 enum { ASK_MS = 500 };
 
-static const struct txn_voter_config config = {.attempts_max = 4, .ask_ms = ASK_MS};
+static const struct txn_voter_config config = {.attempts_max = 4, .bytes_max = 6, .ask_ms = ASK_MS};
 
 struct bench {
     struct counting counting;
@@ -274,6 +274,23 @@ Test(voter, it_is_bounded)
     hear_end(&bench, 7, TXN_ABORTED);
     turn(&bench, 2);
     cr_assert_eq(bench.ready.action_count, 0);
+    bench_end(&bench);
+}
+
+/* So also past its bound on bytes, but for one that is alone; what is prepared takes none. */
+Test(voter, its_bytes_are_bounded)
+{
+    struct bench bench;
+    bench_begin(&bench);
+    prepare(&bench, 1, 1, "a long key", NULL);
+    prepare(&bench, 2, 2, "b", NULL);
+    turn(&bench, 1);
+    cr_assert_not_null(find(&bench, TXN_VOTER_PROPOSE_PREPARE, 1));
+    cr_assert_eq(find(&bench, TXN_VOTER_SEND_VOTE, 2)->vote, TXN_VOTE_AGAIN);
+    apply(&bench, 1, 1, "a long key");
+    prepare(&bench, 3, 3, "b", NULL);
+    turn(&bench, 2);
+    cr_assert_not_null(find(&bench, TXN_VOTER_PROPOSE_PREPARE, 3));
     bench_end(&bench);
 }
 

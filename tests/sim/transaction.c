@@ -14,7 +14,7 @@ enum {
     TRANSACTION_PER_MILLE = 200,
     TRANSACTION_READ_PER_MILLE = 400, /* A read of one key. */
     TRANSACTION_OPS_MAX = 4,
-    TRANSACTION_SPREAD_PER_MILLE = 500, /* Over several groups. */
+    TRANSACTION_SPREAD_PER_MILLE = 400, /* Over several groups. */
     TRANSACTION_STALE_MS_MAX = 3000,
 };
 

@@ -323,6 +323,11 @@ static void single_answer(struct router_call *call, const struct router_outcome 
         router_plan_answer(call->reply, call->command, result, outcome->clock, call->protocol, out);
 }
 
+static void reply_measure(struct router_connection *connection, size_t size)
+{
+    connection->reply_size_mean = connection->reply_size_mean / 2 + size / 2;
+}
+
 void router_call_done(void *context, void *call_of, uint32_t part,
                       const struct router_outcome *outcome)
 {
@@ -344,6 +349,8 @@ void router_call_done(void *context, void *call_of, uint32_t part,
         return;
     }
     bool answered = outcome->type == ROUTER_ANSWERED;
+    if (answered)
+        reply_measure(call->connection, outcome->result->bytes.size);
     if (call->part_count == 1 && answered) {
         single_answer(call, outcome);
         router_call_finished(router, call);

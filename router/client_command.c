@@ -8,12 +8,12 @@
 #include "base/assert.h"
 #include "router/number.h"
 
-enum { NAME_SIZE_MAX = 1024 };
+enum { NAME_SIZE_MAX = 64 * 1024 };
 
 bool router_client_name_set(struct router_serving *serving, struct base_bytes name)
 {
     if (name.size > NAME_SIZE_MAX) {
-        router_serving_fail(serving, "ERR Client names cannot be longer than 1024 bytes.");
+        router_serving_fail(serving, "ERR Client names cannot be longer than 65536 bytes.");
         return false;
     }
     for (size_t i = 0; i < name.size; i++) {

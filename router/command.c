@@ -110,7 +110,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "Sets information specific to the client or connection.", "Accepted and not kept."},
     {ROUTER_CLIENT_SETNAME, "client|setname", 3,
      ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "2.6.9",
-     "O(1)", "connection-name", "Sets the connection name.", "A name has 1024 bytes at most."},
+     "O(1)", "connection-name", "Sets the connection name.", "A name has 65536 bytes at most."},
     {ROUTER_CLIENT_TRACKING, "client|tracking", -3,
      ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0, "connection", "6.0.0",
      "O(1)", "ON | OFF [options]",

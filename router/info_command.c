@@ -266,8 +266,9 @@ static void info_stats(const struct router *router, struct router_buffer *text)
     router_buffer_format(text, "rejected_connections:%llu\r\nclients_closed_for_output:%llu\r\n",
                          (unsigned long long)stats->connections_refused,
                          (unsigned long long)stats->connections_killed);
-    router_buffer_format(text, "evicted_clients:%llu\r\n",
-                         (unsigned long long)stats->connections_evicted);
+    router_buffer_format(text, "evicted_clients:%llu\r\nclients_closed_for_http:%llu\r\n",
+                         (unsigned long long)stats->connections_evicted,
+                         (unsigned long long)stats->connections_http);
     router_buffer_format(text, "total_error_replies:%llu\r\n", (unsigned long long)stats->errors);
     router_buffer_format(
         text, "key_commands:%llu\r\nkey_command_us_average:%llu\r\nkey_command_us_max:%llu\r\n",

@@ -4,11 +4,14 @@
  */
 #include "router/router_int.h"
 
-/* What grows with what a client sends and asks for. */
+enum { SMALL = 64 * 1024 }; /* Bytes: closing who holds no more would help nobody. */
+
+/* What grows with what a client sends and asks for. Input counts as far as it has come: the rest of
+ * a large argument has a place, and no memory behind it yet. */
 static size_t buffers_size(const struct router_connection *connection)
 {
-    size_t size = connection->input.capacity + connection->output.capacity +
-                  connection->writing.capacity + connection->kept +
+    size_t size = connection->input.size + connection->output.capacity +
+                  connection->writing.capacity + connection->name.capacity + connection->kept +
                   router_resp_size(&connection->resp);
     if (connection->walking)
         size +=
@@ -26,7 +29,7 @@ void router_memory_note(struct router *router, struct router_connection *connect
 struct router_connection *router_memory_largest(const struct router *router)
 {
     struct router_connection *largest = NULL;
-    size_t size = 0;
+    size_t size = SMALL;
     for (struct router_connection *at = router->connections; at != NULL; at = at->next) {
         if (at->open && !at->no_evict && at->noted > size) {
             largest = at;

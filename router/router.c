@@ -9,7 +9,9 @@ enum {
     BULK_SIZE_MAX =
         64 << 20, /* An argument; values have a limit of their own, with a better error. */
     COMMAND_SIZE_MAX = 128 << 20,
-    ROOM_FROM = 16 * 1024, /* So much has come before memory is set aside for the rest. */
+    ROOM_FROM = 16 * 1024,       /* So much has come before memory is set aside for the rest. */
+    REPLIES_SIZE_MAX = 32 << 20, /* Bytes of replies that a client may be expected to get of what */
+    REPLY_SIZE_FIRST = 2 << 20,  /* is under way; how large one is taken to be at first. */
 };
 
 static const struct router_resp_limits resp_limits = {
@@ -163,6 +165,7 @@ enum torc_status router_connection_opened(struct router *router, const struct ro
     connection->open = true;
     connection->reading = true;
     connection->protocol = ROUTER_PROTOCOL_2;
+    connection->reply_size_mean = REPLY_SIZE_FIRST;
     address_copy(connection->address, peer->address);
     address_copy(connection->local, peer->local);
     connection->opened_us = connection->heard_us = router->now_us;
@@ -237,12 +240,22 @@ static size_t unread_output(const struct router_connection *connection)
     return connection->output.size + connection->writing.size + connection->kept;
 }
 
+/* Whether the replies of what is under way are already more than should be. Their sizes are those
+ * of the last ones: who asks for large values one behind the other gets them one behind the other,
+ * each within its time, instead of all at once and too late. */
+static bool expects_much(const struct router_connection *connection)
+{
+    return connection->call_count > 0 &&
+           (connection->call_count + 1) * connection->reply_size_mean > REPLIES_SIZE_MAX;
+}
+
 /* Whether its next command may begin now. */
 static bool may_run(const struct router *router, const struct router_connection *connection)
 {
     return !connection->closing && !connection->walking && !connection->starved &&
            !connection->held && !connection->waits_alone && !router->draining &&
            connection->call_count < router->config.client_inflight_max &&
+           !expects_much(connection) &&
            unread_output(connection) <= router->config.client_output_pause;
 }
 
@@ -344,6 +357,13 @@ static bool command_run(struct router *router, struct router_connection *connect
     return false;
 }
 
+/* A page in somebody's browser can send POST to any port that it reaches, with commands in the
+ * body: whoever begins like HTTP is not heard further, as in Redis. */
+static bool speaks_http(const struct router_resp *resp)
+{
+    return router_word_is(resp->args[0], "post") || router_word_is(resp->args[0], "host:");
+}
+
 /* Begins what can be begun of the commands at the head of `input`; returns the bytes done with. */
 static size_t commands_run(struct router *router, struct router_connection *connection,
                            struct base_bytes input)
@@ -362,6 +382,11 @@ static size_t commands_run(struct router *router, struct router_connection *conn
                                      router_buffer_bytes(&router->scratch));
             router->stats.errors++;
             connection->closing = true;
+            break;
+        }
+        if (connection->resp.arg_count > 0 && speaks_http(&connection->resp)) {
+            router->stats.connections_http++;
+            connection->closing = connection->killed = true;
             break;
         }
         if (connection->resp.arg_count > 0 && !command_run(router, connection))

@@ -86,8 +86,9 @@ struct router_connection {
     struct router_buffer input, output, writing, name;
     struct router_call *first, *last; /* Calls in the order of their commands. */
     uint32_t call_count;
-    size_t kept;                               /* Bytes that its calls keep for their turn. */
-    size_t noted;                              /* What clients_size has of it. */
+    size_t kept;            /* Bytes that its calls keep for their turn. */
+    size_t reply_size_mean; /* Bytes of a value in its last replies, the newest counting half. */
+    size_t noted;           /* What clients_size has of it. */
     struct router_connection *previous, *next; /* All that live. */
     struct router_connection *dirty_next, *starved_next;
 };
@@ -97,6 +98,7 @@ enum router_pause { ROUTER_PAUSE_NOTHING, ROUTER_PAUSE_WRITES, ROUTER_PAUSE_EVER
 
 struct router_stats {
     uint64_t connections, connections_refused, connections_killed, connections_evicted;
+    uint64_t connections_http; /* Closed since they spoke HTTP. */
     uint64_t commands, errors;
     uint64_t calls; /* Commands that were not answered at once. */
     uint64_t bytes_in, bytes_out;
@@ -258,7 +260,7 @@ size_t router_derive_size(const struct router_derive *derive);
 /* memory.c */
 /* Brings router->clients_size up to date after something happened to a connection: O(1). */
 void router_memory_note(struct router *router, struct router_connection *connection);
-/* Who holds most of those that may be evicted; NULL: none holds anything. */
+/* Who holds most of those that may be evicted; NULL: none of them holds much. */
 struct router_connection *router_memory_largest(const struct router *router);
 /* Bytes that connections hold, with their buffers and calls. */
 size_t router_memory_clients(const struct router *router);

@@ -26,7 +26,6 @@ static const struct known knowns[] = {
     {"object|encoding", "$*", "$*", 0, true, "SET k v\nAPPEND k w\nOBJECT ENCODING k"},
     {"object|refcount", ":1*", ":2147483647*", 0, true, "SET k 1\nOBJECT REFCOUNT k"},
     {"lcs", "-ERR LCS of *", "*", 0, true, "SETRANGE k 2000 x\nSETRANGE j 2000 x\nLCS k j LEN"},
-    {"msetnx", "-*", ":*", 0, false, "MSETNX a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8"},
     {"setrange", "-ERR value would be larger*", ":*", 0, false, "SETRANGE big 9000000 x"},
     {"setbit", "-ERR value would be larger*", ":*", 0, false, "SETBIT big 80000000 1"},
     {"bitfield", "-ERR value would be larger*", "[*]*", 0, false, "BITFIELD big SET u8 80000000 1"},

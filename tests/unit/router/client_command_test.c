@@ -70,14 +70,19 @@ Test(client_command, list_shows_who_is_leaving)
 /* A name has a bound, and so has a list of names whose reply grows with each of them. */
 Test(client_command, names_are_bounded)
 {
-    static char line[16 * 1024];
+    enum { NAME_MAX_SIZE = 64 * 1024 };
+    static char line[16 * 1024], name[NAME_MAX_SIZE + 2];
     talk_begin(&talk);
-    size_t size = (size_t)snprintf(line, sizeof(line), "CLIENT SETNAME ");
-    memset(line + size, 'n', 1024);
-    talk_expect(&talk, 0, line, "+OK\r\n");
-    line[size + 1024] = 'n';
-    talk_expect(&talk, 0, line, "-ERR Client names cannot be longer than 1024 bytes.\r\n");
-    size = (size_t)snprintf(line, sizeof(line), "COMMAND DOCS");
+    memset(name, 'n', NAME_MAX_SIZE);
+    for (size_t i = 0; i < 2; i++) {
+        talk_send(&talk, 0, "*3\r\n$6\r\nCLIENT\r\n$7\r\nSETNAME\r\n");
+        talk_send(&talk, 0, i == 0 ? "$65536\r\n" : "$65537\r\n");
+        talk_send(&talk, 0, name);
+        talk_expect(&talk, 0, i == 0 ? "" : "n",
+                    i == 0 ? "+OK\r\n"
+                           : "-ERR Client names cannot be longer than 65536 bytes.\r\n");
+    }
+    size_t size = (size_t)snprintf(line, sizeof(line), "COMMAND DOCS");
     for (size_t i = 0; i < 4096; i++, size += 2)
         memcpy(line + size, " x", 3);
     talk_expect(&talk, 0, line, "*0\r\n");

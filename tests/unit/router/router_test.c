@@ -228,6 +228,23 @@ static size_t inflight_at(struct router *router, uint64_t time_us)
     return router_courier_inflight(router_courier(router));
 }
 
+/* A client whose replies may be large has only so many commands under way; tests/cluster:large_test
+ * has those that are. */
+Test(router_core, who_may_expect_much_begins_with_few)
+{
+    struct counting counting;
+    struct router_config config = config_small();
+    config.courier.inflight_max = config.client_inflight_max = 64;
+    struct router *router = router_new(counting_init(&counting), &config, 1);
+    uint32_t client;
+    cr_assert_eq(router_connection_opened(router, &peer, &client), TORC_OK);
+    for (char key[] = "GET a\r\n"; key[4] < 'z'; key[4]++)
+        say(router, client, key);
+    cr_assert_eq(inflight_at(router, 2), 16);
+    router_free(router);
+    counting_fini(&counting);
+}
+
 /* A command that needs much room gets it: those that need less do not overtake it for ever. */
 Test(router_core, what_needs_much_room_gets_it)
 {

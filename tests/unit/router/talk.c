@@ -95,6 +95,11 @@ size_t talk_open(struct talk *talk)
     return client;
 }
 
+void talk_send(struct talk *talk, size_t client, const char *bytes)
+{
+    router_connection_bytes(talk->router, talk->clients[client].connection, base_bytes_text(bytes));
+}
+
 const char *talk_ask(struct talk *talk, size_t client, const char *line)
 {
     router_connection_bytes(talk->router, talk->clients[client].connection, base_bytes_text(line));

@@ -29,6 +29,8 @@ void talk_begin(struct talk *talk);
 void talk_end(struct talk *talk);
 /* The next client connects; returns its number. */
 size_t talk_open(struct talk *talk);
+/* The client sends these bytes, and no turn is taken. */
+void talk_send(struct talk *talk, size_t client, const char *bytes);
 /* The client sends a line; a turn is taken. The reply is its last one's. */
 const char *talk_ask(struct talk *talk, size_t client, const char *line);
 /* Asserts that the reply to a line is `reply`, to the byte. */

@@ -22,7 +22,7 @@ struct command {
 static const struct command commands[] = {
     {"dev up", "start a cluster on this machine", admin_dev_up_main, false},
     {"dev ps", "its processes", admin_dev_ps_main, false},
-    {"dev status", "its nodes, groups and leaders", admin_status_main, false},
+    {"dev status", "its id, nodes, groups and leaders", admin_status_main, false},
     {"dev restart", "end and start one of its processes", admin_dev_restart_main, false},
     {"dev down", "end all of it", admin_dev_down_main, false},
     {"dev admin", "-- COMMAND: status, key or ring show (below) about it", dev_admin_main, false},

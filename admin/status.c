@@ -14,7 +14,22 @@ enum { ROLE_FOLLOWER = 1, ROLE_CANDIDATE, ROLE_LEADER, WATCH_MS = 1000 };
 
 /* ---- Gathering ------------------------------------------------------------------------------- */
 
-static void node_ask(struct admin_caller *caller, struct admin_status_node *node, uint64_t id)
+static bool id_is_none(const struct wire_id *id)
+{
+    static const struct wire_id none;
+    return memcmp(id, &none, sizeof(none)) == 0;
+}
+
+bool admin_status_belongs(struct wire_id *cluster, const struct wire_id *said)
+{
+    if (id_is_none(cluster))
+        *cluster = *said;
+    return memcmp(cluster, said, sizeof(*said)) == 0;
+}
+
+/* Notes the cluster of the first one that answers, if it is not known. */
+static void node_ask(struct admin_caller *caller, struct admin_status_node *node, uint64_t id,
+                     struct wire_id *cluster)
 {
     Torc__Wire__StatusRequest request = TORC__WIRE__STATUS_REQUEST__INIT;
     struct wire_envelope answer;
@@ -25,6 +40,10 @@ static void node_ask(struct admin_caller *caller, struct admin_status_node *node
                                       .answer_type = WIRE_TYPE_STATUS,
                                       .timeout_ms = ADMIN_STATUS_TIMEOUT_MS};
     enum torc_status status = admin_caller_ask(caller, &question, &answer);
+    if (status == TORC_OK && !admin_status_belongs(cluster, &answer.cluster)) {
+        node->reason = "is of another cluster";
+        return;
+    }
     if (status == TORC_OK)
         node->reply = torc__wire__status_reply__unpack(NULL, answer.body.size, answer.body.data);
     if (node->reply == NULL)
@@ -36,10 +55,11 @@ static void node_ask(struct admin_caller *caller, struct admin_status_node *node
 void admin_status_gather(const struct admin_target *target, struct admin_status *ret_status)
 {
     memset(ret_status, 0, sizeof(*ret_status));
+    ret_status->cluster = target->cluster;
     struct admin_caller *caller = admin_caller_new(&target->cluster);
     for (size_t i = 0; i < target->count; i++) {
         ret_status->nodes[i].address = target->addresses[i];
-        node_ask(caller, &ret_status->nodes[i], i + 1);
+        node_ask(caller, &ret_status->nodes[i], i + 1, &ret_status->cluster);
     }
     ret_status->count = target->count;
     admin_caller_free(caller);
@@ -182,6 +202,11 @@ static void replica_print(const Torc__Wire__StatusReply *reply,
 
 void admin_status_print(const struct admin_status *status, FILE *out)
 {
+    char cluster[33];
+    fprintf(out, "cluster %s\n\n",
+            id_is_none(&status->cluster)
+                ? "?"
+                : admin_id_text(status->cluster.bytes, WIRE_ID_SIZE, cluster));
     fprintf(out, " node  %-24s %-14s %10s  %11s  %6s  %s\n", "address", "up", "log", "incarnation",
             "epoch", "storage");
     for (size_t i = 0; i < status->count; i++)
@@ -264,13 +289,19 @@ static json_t *group_json(const struct admin_status *status, uint32_t group)
 
 void admin_status_print_json(const struct admin_status *status, FILE *out)
 {
+    char cluster[33];
     json_t *nodes = json_array(), *groups = json_array();
     for (size_t i = 0; i < status->count; i++)
         json_array_append_new(nodes, node_json(&status->nodes[i]));
     uint32_t group_max = admin_status_group_max(status);
     for (uint32_t group = 0; group <= group_max; group++)
         json_array_append_new(groups, group_json(status, group));
-    json_t *json = json_pack("{s:o, s:o}", "nodes", nodes, "groups", groups);
+    json_t *json =
+        json_pack("{s:o, s:o, s:o}", "cluster",
+                  id_is_none(&status->cluster)
+                      ? json_null()
+                      : json_string(admin_id_text(status->cluster.bytes, WIRE_ID_SIZE, cluster)),
+                  "nodes", nodes, "groups", groups);
     json_dumpf(json, out, JSON_INDENT(2));
     fputc('\n', out);
     fflush(out);
@@ -290,10 +321,11 @@ int admin_status_main(int argc, char **argv)
     };
     static const struct admin_usage usage = {
         "torc-admin status [--nodes ADDRESSES | --dir DIR] [--json] [--watch]",
-        "Shows nodes and groups: leaders, what is chosen and applied, how far a replica is behind\n"
-        "the leader, and what keeps one from voting or serving. The epoch is the version of the\n"
-        "map, with the ring, that a node has. Exit status 1 when some group has no leader that\n"
-        "serves.\n",
+        "Shows the cluster's id, which clients of libtorc need, its nodes and its groups: "
+        "leaders,\n"
+        "what is chosen and applied, how far a replica is behind the leader, and what keeps one\n"
+        "from voting or serving. The epoch is the version of the map, with the ring, that a node\n"
+        "has. Exit status 1 when some group has no leader that serves.\n",
         "  torc-admin status\n"
         "  torc-admin status --nodes tcp://10.0.0.1:7380 --json\n"
         "  torc-admin status --dir ../cluster --watch\n",

@@ -23,11 +23,16 @@ struct admin_status_node {
 struct admin_status {
     struct admin_status_node nodes[ADMIN_TARGET_NODES_MAX];
     size_t count;
+    struct wire_id cluster; /* All zero: not known, and none answered. */
 };
 
 /* Asks every node of the target. */
 void admin_status_gather(const struct admin_target *target, struct admin_status *ret_status);
 void admin_status_free(struct admin_status *status);
+
+/* Whether a node that names the cluster `said` is of `cluster`; while that is not known it becomes
+ * what the node said. */
+bool admin_status_belongs(struct wire_id *cluster, const struct wire_id *said);
 
 /* The replica of `group` that leads and serves; NULL when there is none. */
 const Torc__Wire__ReplicaStatus *admin_status_leader(const struct admin_status *status,

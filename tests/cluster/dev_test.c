@@ -98,10 +98,13 @@ static void ps_has_every_field(const struct cluster *cluster)
 static void inspection_answers(const struct cluster *cluster)
 {
     const char *none[] = {NULL}, *json[] = {"--json", NULL}, *name[] = {"some-key", NULL};
+    char first[64] = "cluster ";
     const char *status[] = {"status", NULL}, *ring[] = {"ring", "show", NULL},
                *key[] = {"key", NULL};
     CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), status, none) == 0);
     CLUSTER_CHECK(strstr(output, "leader") != NULL);
+    cluster_id(cluster, first + strlen(first));
+    CLUSTER_CHECK(strncmp(output, first, strlen(first)) == 0);
     CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), ring, none) == 0);
     CLUSTER_CHECK(strstr(output, "4096 vnodes") != NULL);
     CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), ring, json) == 0);

@@ -117,6 +117,7 @@ Test(status, json_has_nodes_and_groups, .init = set_up)
     fclose(out);
     json_t *json = json_loads(text, 0, NULL), *groups = json_object_get(json, "groups");
     cr_assert_eq(json_array_size(json_object_get(json, "nodes")), 3);
+    cr_assert(json_is_null(json_object_get(json, "cluster")));
     cr_assert(json_is_false(
         json_object_get(json_array_get(json_object_get(json, "nodes"), 0), "answers")));
     cr_assert_eq(json_array_size(groups), 2);
@@ -143,4 +144,38 @@ Test(status, text_shows_lag_and_trouble, .init = set_up)
     cr_assert_not_null(strstr(text, "65        42  fell behind"), "%s", text);
     cr_assert_not_null(strstr(text, "0  no leader serves it"), "%s", text);
     free(text);
+}
+
+/* The cluster's id stands first, for people and for programs. */
+Test(status, the_cluster_is_named, .init = set_up)
+{
+    char *text;
+    size_t size;
+    for (size_t i = 0; i < WIRE_ID_SIZE; i++)
+        status.cluster.bytes[i] = (uint8_t)(i * 17);
+    FILE *out = open_memstream(&text, &size);
+    admin_status_print(&status, out);
+    fclose(out);
+    static const char first[] = "cluster 00112233445566778899aabbccddeeff\n\n node  address";
+    cr_assert_eq(strncmp(text, first, strlen(first)), 0, "%s", text);
+    free(text);
+    out = open_memstream(&text, &size);
+    admin_status_print_json(&status, out);
+    fclose(out);
+    json_t *json = json_loads(text, 0, NULL);
+    cr_assert_str_eq(json_string_value(json_object_get(json, "cluster")),
+                     "00112233445566778899aabbccddeeff");
+    json_decref(json);
+    free(text);
+}
+
+/* Which cluster it is the first node says that answers, unless it was known. */
+Test(status, nodes_are_of_one_cluster)
+{
+    struct wire_id cluster = {{0}}, one = {{1}}, two = {{2}};
+    cr_assert(admin_status_belongs(&cluster, &one));
+    cr_assert_eq(memcmp(&cluster, &one, sizeof(one)), 0);
+    cr_assert(admin_status_belongs(&cluster, &one));
+    cr_assert_not(admin_status_belongs(&cluster, &two));
+    cr_assert_eq(memcmp(&cluster, &one, sizeof(one)), 0);
 }

@@ -142,7 +142,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_COMMAND_DOCS, "command|docs", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "7.0.0", "O(N) where N is the number of commands to look up", "[command ...]",
      "Returns documentary information about one, multiple or all commands.",
-     "Without the arguments' grammar."},
+     "Without the arguments' grammar. At most 4096 names."},
     {ROUTER_COMMAND_GETKEYS, "command|getkeys", -4, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0,
      0, "server", "2.8.13", "O(N) where N is the number of arguments", "command [arg ...]",
      "Extracts the key names from an arbitrary command.", NULL},
@@ -155,7 +155,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_COMMAND_INFO, "command|info", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "2.8.13", "O(N) where N is the number of commands to look up", "[command ...]",
      "Returns information about one, multiple or all commands.",
-     "ACL categories, tips and key specifications are empty."},
+     "ACL categories, tips and key specifications are empty. At most 4096 names."},
     {ROUTER_COMMAND_LIST, "command|list", -2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "7.0.0", "O(N) where N is the total number of commands",
      "[FILTERBY MODULE module-name | ACLCAT category | PATTERN pattern]",
@@ -169,7 +169,7 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "parameter [parameter ...]", "Returns the effective values of configuration parameters.",
      "The parameters are those of this router, with `save` (empty) and `appendonly` (yes) for "
      "tools "
-     "that ask."},
+     "that ask. At most 4096 names."},
     {ROUTER_CONFIG_HELP, "config|help", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "5.0.0", "O(1)", "", "Returns helpful text about the different subcommands.", NULL},
     {ROUTER_CONFIG_RESETSTAT, "config|resetstat", 2,
@@ -316,7 +316,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
      "[command ...]",
      "Returns the cumulative distribution of latencies of a subset or all commands.",
      "Of this router, from when a command was read to its answer, the nodes' work and waiting "
-     "included; commands that ask no node take no time by its clock. In the order of names."},
+     "included; commands that ask no node take no time by its clock. In the order of names. At "
+     "most 4096 names."},
     {ROUTER_LATENCY_HISTORY, "latency|history", 3,
      ROUTER_FLAG_ADMIN | ROUTER_FLAG_NOSCRIPT | ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE, 0, 0, 0,
      "server", "2.8.13", "O(1)", "event", "Returns timestamp-latency samples for an event.",
@@ -458,7 +459,8 @@ static const struct router_command commands[ROUTER_COMMAND_TABLE_SIZE] = {
     {ROUTER_SCAN, "scan", -2, ROUTER_FLAG_READONLY, 0, 0, 0, "generic", "2.8.0",
      "O(1) for every call. O(N) for a complete iteration, where N is the number of keys",
      "cursor [MATCH pattern] [COUNT count] [TYPE type]", "Iterates over the key names.",
-     "A cursor is good at every router, for ever, and through restarts."},
+     "A cursor is good at every router, for ever, and through restarts. One that is not a number "
+     "from 0 to 2^63 is refused; Redis takes -1 too."},
     {ROUTER_SELECT, "select", 2, ROUTER_FLAG_LOADING | ROUTER_FLAG_STALE | ROUTER_FLAG_FAST, 0, 0,
      0, "connection", "1.0.0", "O(1)", "index", "Changes the selected database.",
      "There is one database, 0."},
@@ -784,6 +786,9 @@ void router_command_document(struct router_buffer *out)
         "* Keys have 1 to `key_size_max` bytes (4096), values up to `value_size_max` (8 MiB); "
         "beyond it an\n"
         "  error names the limit.\n"
+        "* A command has at most 1,048,576 arguments, an argument 64 MiB, and a command 128 MiB in "
+        "all,\n"
+        "  else the connection is closed with the error. An inline command has at most 64 KiB.\n"
         "* Any other command answers `ERR unknown command`, as Redis does.\n");
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
         router_buffer_format(out, "\n## Group %s\n", groups[g]);

@@ -1,5 +1,6 @@
 #!/bin/bash
-# What is installed is enough to compile, link and run a program, with either library.
+# What is installed is enough to compile, link and run a program, with either library, in the ways that
+# torc(3) names.
 set -euo pipefail
 
 if ! command -v pkg-config >/dev/null; then
@@ -15,14 +16,14 @@ router/libtorc/install.sh "$root" "$root" "$prefix"
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 cp -L router/libtorc/examples/*.[ch] "$dir"
 cd "$dir"
-flags=() shared=() needed=() # A path with a blank is quoted for eval.
+flags=() shared=() static=() # A path with a blank is quoted for eval.
 eval "flags=($(pkg-config --cflags torc))"
 eval "shared=($(pkg-config --libs torc))"
-eval "needed=($(pkg-config --libs-only-l --static torc))"
+eval "static=($(pkg-config --static --libs torc | sed s/-ltorc/-l:libtorc.a/))"
 flags+=(-std=c99 -Wall -Wextra -Werror)
 for source in *.c; do
     cc "${flags[@]}" "$source" -o shared "${shared[@]}"
-    cc "${flags[@]}" "$source" -o static "$prefix/lib/libtorc.a" "${needed[@]:1}"
+    cc "${flags[@]}" "$source" -o static "${static[@]}"
     readelf -d shared | grep -q 'NEEDED.*libtorc\.so\.0'
     if readelf -d static | grep -q 'NEEDED.*libtorc'; then
         echo "$source: linked with the shared library after all"
@@ -49,3 +50,9 @@ LD_LIBRARY_PATH=$prefix/lib timeout 20 ./shared 00112233445566778899aabbccddeeff
 c++ "${flags[@]/-std=c99/-std=c++11}" -fsyntax-only -include torc.h -x c++ /dev/null
 [[ $(pkg-config --modversion torc) == $(sed -n 's/.*VERSION "\(.*\)"/\1/p' "$root/base/version.h") ]]
 [[ -e $prefix/share/man/man3/torc.3 ]]
+while read -r function; do
+    if [[ ! -e $prefix/share/man/man3/$function.3 ]]; then
+        echo "$function: no page is found under this name"
+        exit 1
+    fi
+done < <(cc -E -P "$prefix/include/torc.h" | grep -o '\btorc_[a-z_]*(' | tr -d '(' | sort -u)

@@ -94,17 +94,27 @@ static void ps_has_every_field(const struct cluster *cluster)
     }
 }
 
+/* Status has the cluster's id, by the directory and by a node. */
+static void status_names_the_cluster(const struct cluster *cluster)
+{
+    char first[64] = "cluster ", address[64];
+    const char *words[] = {"status", NULL}, *none[] = {NULL}, *nodes[] = {"--nodes", address, NULL};
+    cluster_id(cluster, first + strlen(first));
+    snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", cluster->port + 1u);
+    CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), words, none) == 0);
+    CLUSTER_CHECK(strncmp(output, first, strlen(first)) == 0);
+    CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), words, nodes) == 0);
+    CLUSTER_CHECK(strncmp(output, first, strlen(first)) == 0);
+}
+
 /* Status, key and ring answer, for people and for programs. */
 static void inspection_answers(const struct cluster *cluster)
 {
     const char *none[] = {NULL}, *json[] = {"--json", NULL}, *name[] = {"some-key", NULL};
-    char first[64] = "cluster ";
     const char *status[] = {"status", NULL}, *ring[] = {"ring", "show", NULL},
                *key[] = {"key", NULL};
     CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), status, none) == 0);
     CLUSTER_CHECK(strstr(output, "leader") != NULL);
-    cluster_id(cluster, first + strlen(first));
-    CLUSTER_CHECK(strncmp(output, first, strlen(first)) == 0);
     CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), ring, none) == 0);
     CLUSTER_CHECK(strstr(output, "4096 vnodes") != NULL);
     CLUSTER_CHECK(cluster_ask(cluster, output, sizeof(output), ring, json) == 0);
@@ -317,6 +327,7 @@ int main(void)
     every_command_explains_itself();
     ps_has_every_field(&cluster);
     ps_has_every_field(&other);
+    status_names_the_cluster(&cluster);
     inspection_answers(&cluster);
     second_up_is_refused(&cluster);
     killed_process_stays_down(&cluster);

@@ -366,8 +366,9 @@ struct torc_result {
     enum torc_status status; /* TORC_OK; TORC_NOT_FOUND, TORC_CONDITION, TORC_INVALID,
                                 TORC_TOO_LARGE: this operation changed nothing. */
     int64_t number;
-    uint64_t version;   /* Of the key after the operation. It rises with every write of the key; of
-                           an absent one it is that of its last deletion, or earlier than any. */
+    uint64_t version;   /* Of the key after the operation. It rises with every write of the key.
+                           An absent key has one too: it is not below that of its last deletion,
+                           and may rise when another key is deleted or expires. */
     uint64_t expiry_ms; /* Unix time at which the key expires, where it is told; 0: it does not. */
     struct torc_bytes bytes; /* The reply's, as long as it. */
 };

@@ -789,7 +789,9 @@ void router_command_document(struct router_buffer *out)
         "* A command has at most 1,048,576 arguments, an argument 64 MiB, and a command 128 MiB in "
         "all,\n"
         "  else the connection is closed with the error. An inline command has at most 64 KiB.\n"
-        "* Any other command answers `ERR unknown command`, as Redis does.\n");
+        "* RENAME, RENAMENX, COPY, MOVE and MULTI, which are transactions over several keys, are "
+        "not there\n"
+        "  yet. They and any other command answer `ERR unknown command`, as Redis does.\n");
     for (size_t g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
         router_buffer_format(out, "\n## Group %s\n", groups[g]);
         for (size_t i = 0; i < ROUTER_COMMAND_TABLE_SIZE; i++) {

@@ -186,6 +186,23 @@ def rule_links(tree):
                     yield f"{path}:{number}: {target} does not exist"
 
 
+def rule_tables(tree):
+    """The rows of a document's table have as many cells as its head."""
+    for path, text in tree.items():
+        if not path.endswith(".md"):
+            continue
+        width, fenced = None, False
+        for number, line in lines_of(text):
+            fenced ^= line.startswith("```")
+            if fenced or not line.startswith("|"):
+                width = None
+                continue
+            cells = len(re.findall(r"(?<!\\)\|", re.sub(r"`[^`]*`", "", line))) - 1
+            width = width or cells
+            if cells != width:
+                yield f"{path}:{number}: {cells} cells, where the table's head has {width}"
+
+
 def run_tool(command, inputs):
     """A tool's findings, one a line; None when the tool is not installed."""
     if shutil.which(command[0]) is None:

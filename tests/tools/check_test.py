@@ -74,6 +74,13 @@ SAMPLES = {
         ],
         [{"docs/a.md": "[b](b.md)\n"}, {"docs/a.md": "[b](docs/a.md)\n"}],
     ),
+    "tables": (
+        [
+            {"a.md": "| a | b |\n|---|---|\n| `x | y` | c \\| d |\n\n| a |\n|---|\n"},
+            {"a.md": "```\n| a |\n| a | b |\n```\n"},
+        ],
+        [{"a.md": "| a | b |\n|---|---|\n| a | b | c |\n"}, {"a.md": "| a | b |\n|---|---|\n| a |\n"}],
+    ),
     "clang-format": ([{"good.c": "int x;\n"}], [{"bad.c": "int   x ;\n"}]),
     "shellcheck": ([{"good.sh": "#!/bin/bash\necho hello\n"}], [{"bad.sh": "#!/bin/bash\ncat $1\n"}]),
 }
